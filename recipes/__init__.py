@@ -1,0 +1,1 @@
+"""Recipes: data to model to pretrained entry, one short lab note each."""

@@ -1,0 +1,307 @@
+"""Images in memory, and the batches that training and evaluation draw from them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from recipes import sources
+from recipes.pipelines import (
+    batches,
+    binarise,
+    check_images,
+    steps_per_epoch,
+    stream,
+)
+from recipes.sources import DatasetUnavailable
+
+__all__ = [
+    "Dataset",
+    "DatasetUnavailable",
+    "batches",
+    "binarise",
+    "load",
+    "steps_per_epoch",
+    "stream",
+]
+
+_LICENCES = {
+    "mnist": "CC BY-SA 3.0",
+    "fashion_mnist": "MIT",
+    "celeb_a": "non-commercial research only",
+    "digits": "CC BY 4.0",
+}
+
+# Mean of all training pixels in [0, 1]: tells apart sets with files of equal names.
+_TRAIN_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
+
+_SPLITS = ("train", "validation", "test")
+_CHUNK = 1000  # images that are read or resized at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images of one data set, split once and for all.
+
+    Attributes:
+        name: name of the data set.
+        train: `[N, H, W, C]`, uint8 in 0..255 or float32 in [0, 1].
+        validation: as `train`; held out from the end of the training images unless
+            the data set has a validation split of its own.
+        test: as `train`.
+        labels: classes `[N]` of each split by its name, None where there are none.
+        licence: licence of the images.
+        source: where the images come from, such as `"TFDS mnist 3.0.1"`.
+        checksum: sha256 over the bytes of `train`, `validation` and `test`.
+    """
+
+    name: str
+    train: np.ndarray = field(repr=False)
+    validation: np.ndarray = field(repr=False)
+    test: np.ndarray = field(repr=False)
+    labels: dict[str, np.ndarray | None] = field(repr=False)
+    licence: str
+    source: str
+    checksum: str
+
+
+def load(
+    source: str | os.PathLike | np.ndarray,
+    *,
+    image_size: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+    local_dir: str | os.PathLike | None = None,
+) -> Dataset:
+    """Load a data set into memory.
+
+    | `source` | splits |
+    |---|---|
+    | name of a TFDS set, such as `"mnist"` or `"emnist/letters"` | TFDS's own |
+    | `"digits"`, scikit-learn's 8x8 digits as floats | none |
+    | folder of png and jpg images, searched recursively | none |
+    | array `[N, H, W]` or `[N, H, W, C]`, uint8 or float in [0, 1] | none |
+
+    A missing test split is TFDS's validation split, else it is held out from the end
+    of the training images; so is then a missing validation split. Held out are 10 000
+    images, or a sixth when there are fewer than 20 000. Folders and arrays are instead
+    shuffled with a fixed seed, and 10 % each held out.
+
+    Args:
+        source: see the table. The name of a TFDS set goes before that of a folder.
+        image_size: side in pixels to which the central square of every image is
+            resized, smoothly; by default the images stay as they are.
+        data_dir: TFDS's folder of prepared data sets; by default `TFDS_DATA_DIR` or
+            `~/tensorflow_datasets`.
+        local_dir: folder with the archives that TFDS would download. MNIST's come
+            with this repository; Fashion-MNIST's are found by themselves where Debian's
+            dataset-fashion-mnist is installed.
+
+    Raises:
+        DatasetUnavailable: if the data set is neither on this machine nor to be had.
+        RuntimeError: if TFDS cannot prepare the data set in `data_dir`, or if the
+            images found there are those of another one.
+        TypeError: if `source` is of another type.
+        ValueError: if the data set is unknown, damaged or without images, or if its
+            images vary in size and `image_size` is not given.
+
+    Example:
+        >>> load("mnist").train.shape
+        (50000, 28, 28, 1)
+    """
+    if image_size is not None and image_size < 1:
+        raise ValueError(
+            f"`image_size` must be positive. Received: image_size={image_size}"
+        )
+    if isinstance(source, np.ndarray):
+        return _from_array(source, image_size, "array", "NumPy array")
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            "`source` must be a name, a folder or an array. Received: source of type "
+            f"{type(source).__name__}"
+        )
+    if source == "digits":
+        return _from_digits(image_size)
+    known = tfds.list_builders(with_community_datasets=False)
+    if isinstance(source, os.PathLike) or (
+        source not in known and Path(source).expanduser().is_dir()
+    ):
+        return _from_folder(Path(source).expanduser(), image_size)
+    return _from_tfds(sources.find(source, data_dir), image_size, local_dir)
+
+
+def _from_tfds(builder, image_size, local_dir) -> Dataset:
+    features = builder.info.features
+    if "image" not in features:
+        raise ValueError(
+            "`source` must be a data set with an 'image' feature. Received: "
+            f"source={builder.name!r} with the features {', '.join(features)}"
+        )
+    if image_size is None and None in features["image"].shape:
+        raise ValueError(
+            "`image_size` must be given where images vary in size. Received: "
+            f"image_size=None, source={builder.name!r}"
+        )
+    builder = sources.prepare(builder, local_dir)
+    splits = {
+        name: _read(builder, name, image_size)
+        for name in _SPLITS
+        if name in builder.info.splits
+    }
+    if "test" not in splits and "validation" in splits:
+        splits["test"] = splits.pop("validation")
+    for name in ("test", "validation"):
+        if name not in splits:
+            splits["train"], splits[name] = _hold_out(*splits["train"])
+    expected = _TRAIN_MEANS.get(builder.name)
+    mean = splits["train"][0].mean(dtype=np.float64) / 255
+    if expected is not None and abs(mean - expected) > 0.01:
+        raise RuntimeError(
+            f"The images in `{builder.data_path}` are not those of {builder.name}: "
+            f"their mean is {mean:.4f}, not {expected}. Delete that folder, and "
+            f"`{builder.data_dir_root / 'downloads'}`, and load again."
+        )
+    info = builder.info
+    licence = info.redistribution_info.license or f"see {info.homepage}"
+    return _dataset(
+        builder.name,
+        splits,
+        licence=_LICENCES.get(builder.name, licence),
+        source=f"TFDS {info.full_name.replace('/', ' ')}",
+    )
+
+
+def _read(builder, split: str, image_size: int | None):
+    """Return the images `[N, H, W, C]` and labels `[N]`, or None, of a TFDS split."""
+    features = builder.info.features
+    labelled = "label" in features and isinstance(
+        features["label"], tfds.features.ClassLabel
+    )
+
+    def select(example):
+        image = example["image"]
+        if image_size is not None:
+            image = _resize(image, image_size)
+        return (image, example["label"]) if labelled else (image,)
+
+    examples = builder.as_dataset(
+        split=split, read_config=tfds.ReadConfig(try_autocache=False)
+    )
+    chunks = examples.map(select, tf.data.AUTOTUNE).batch(_CHUNK).prefetch(1)
+    size = builder.info.splits[split].num_examples
+    arrays = [
+        np.empty((size, *spec.shape[1:]), spec.dtype.as_numpy_dtype)
+        for spec in chunks.element_spec
+    ]
+    for index, chunk in enumerate(chunks.as_numpy_iterator()):
+        for array, values in zip(arrays, chunk, strict=True):
+            array[index * _CHUNK : (index + 1) * _CHUNK] = values
+    return arrays[0], arrays[1] if labelled else None
+
+
+def _from_digits(image_size: int | None) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.float32(digits.images[..., np.newaxis]) / 16  # 17 levels, exactly
+    rest, test = _hold_out(_resize_all(images, image_size), digits.target)
+    train, validation = _hold_out(*rest)
+    return _dataset(
+        "digits",
+        {"train": train, "validation": validation, "test": test},
+        licence=_LICENCES["digits"],
+        source="scikit-learn digits",
+    )
+
+
+def _from_folder(folder: Path, image_size: int | None) -> Dataset:
+    suffixes = (".png", ".jpg", ".jpeg")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
+    if not paths:
+        raise ValueError(
+            f"`source` must be a folder with png or jpg images. Received: {folder}"
+        )
+    images = [_decode(path, image_size) for path in paths]
+    shapes = {image.shape for image in images}
+    if len(shapes) > 1:
+        raise ValueError(
+            "`image_size` must be given where images vary in size. Received: "
+            f"image_size=None, {len(shapes)} sizes in {folder}"
+        )
+    images = np.stack(images)
+    if (images == images[..., :1]).all():
+        images = images[..., :1]
+    return _from_array(images, None, folder.name, f"folder {folder}")
+
+
+def _decode(path: Path, image_size: int | None) -> np.ndarray:
+    """Return the RGB image of a file, `[H, W, 3]`, uint8."""
+    try:
+        image = tf.io.decode_image(path.read_bytes(), 3, expand_animations=False)
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(f"`{path}` is not a readable image.") from error
+    return (image if image_size is None else _resize(image, image_size)).numpy()
+
+
+def _from_array(images, image_size, name: str, source: str) -> Dataset:
+    check_images(images, ndims=(3, 4))
+    images = images if images.ndim == 4 else images[..., np.newaxis]
+    if len(images) < 3:
+        raise ValueError(
+            "`images` must be at least 3, one for each split. Received: "
+            f"images.shape={images.shape}"
+        )
+    if images.dtype != np.uint8:
+        images = images.astype(np.float32)
+    shuffle = np.random.Generator(np.random.PCG64(0)).permutation(len(images))
+    images = _resize_all(images[shuffle], image_size)
+    held_out = max(1, len(images) // 10)
+    parts = np.split(images, [-2 * held_out, -held_out])
+    splits = {split: (part, None) for split, part in zip(_SPLITS, parts, strict=True)}
+    return _dataset(name, splits, licence="unknown", source=source)
+
+
+def _dataset(name: str, splits: dict, *, licence: str, source: str) -> Dataset:
+    images = {split: splits[split][0] for split in _SPLITS}
+    digest = hashlib.sha256()
+    for part in images.values():
+        check_images(part)
+        digest.update(np.ascontiguousarray(part))
+    return Dataset(
+        name,
+        **images,
+        labels={split: splits[split][1] for split in images},
+        licence=licence,
+        source=source,
+        checksum=digest.hexdigest(),
+    )
+
+
+def _hold_out(images, labels):
+    """Split the last 10 000 images off, or a sixth of fewer than 20 000."""
+    end = len(images) - (10_000 if len(images) >= 20_000 else len(images) // 6)
+    if labels is None:
+        return (images[:end], None), (images[end:], None)
+    return (images[:end], labels[:end]), (images[end:], labels[end:])
+
+
+def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Resize the central square of `[..., H, W, C]` to `[..., size, size, C]`."""
+    side = tf.reduce_min(tf.shape(images)[-3:-1])
+    square = tf.image.resize_with_crop_or_pad(images, side, side)
+    resized = tf.image.resize(square, [size, size], antialias=True)
+    if images.dtype == tf.uint8:
+        return tf.saturate_cast(tf.round(resized), tf.uint8)
+    return tf.clip_by_value(resized, 0.0, 1.0)
+
+
+def _resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
+    if size is None:
+        return images
+    chunks = np.split(images, range(_CHUNK, len(images), _CHUNK))
+    return np.concatenate([_resize(tf.constant(chunk), size) for chunk in chunks])

@@ -1,0 +1,155 @@
+"""Batches of images: repeatable training streams, evaluation batches, binarising."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+_CHUNK = 1000  # images that are binarised at a time
+
+
+def stream(
+    images: np.ndarray,
+    batch_size: int,
+    *,
+    seed: int,
+    binarise: bool = False,
+    start_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Infinite training batches `[batch_size, H, W, C]`, float32 in [0, 1].
+
+    Each epoch is a permutation of the images, less the remainder of the last batch. It
+    depends on `seed` and the epoch's number alone, so that `start_epoch=k` continues
+    an earlier stream batch for batch.
+
+    Args:
+        images: `[N, H, W, C]`, uint8 in 0..255 or float in [0, 1].
+        batch_size: images in a batch, at most N.
+        seed: any integer; the same one repeats the same batches.
+        binarise: draw every pixel of every batch anew from a Bernoulli distribution
+            with the pixel's intensity as its mean.
+        start_epoch: number of the epoch to begin with.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+        >>> batches = stream(images, 128, seed=0, binarise=True)
+        >>> vae.fit(batches, steps_per_epoch=steps_per_epoch(images, 128))
+    """
+    steps = steps_per_epoch(images, batch_size)
+    if start_epoch < 0:
+        raise ValueError(
+            f"`start_epoch` must not be negative. Received: start_epoch={start_epoch}"
+        )
+    with tf.device("CPU"):
+        pixels = tf.constant(images)
+
+    def epoch(number):
+        order_key, pixel_key = tf.unstack(tf.random.split([seed, number], 2))
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(images)), order_key
+        )
+        rows = tf.reshape(order[: steps * batch_size], [steps, batch_size])
+        keys = tf.random.split(pixel_key, steps)
+        return tf.data.Dataset.from_tensor_slices((rows, keys))
+
+    def batch(rows, key):
+        x = _scale(tf.gather(pixels, rows))
+        if not binarise:
+            return x
+        return tf.cast(tf.random.stateless_uniform(x.shape, key) < x, tf.float32)
+
+    epochs = tf.data.Dataset.counter(start_epoch).flat_map(epoch)
+    return epochs.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def batches(images: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    """Finite batches `[<= batch_size, H, W, C]` in order, float32 in [0, 1].
+
+    Args:
+        images: `[N, H, W, C]`, uint8 in 0..255 or float in [0, 1].
+        batch_size: images in a batch; the last one keeps the remainder.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+    check_images(images)
+    _check_batch_size(batch_size)
+    with tf.device("CPU"):
+        pixels = tf.constant(images)
+    starts = tf.data.Dataset.range(0, len(images), batch_size)
+    return starts.map(
+        lambda start: _scale(pixels[start : start + batch_size]), tf.data.AUTOTUNE
+    ).prefetch(tf.data.AUTOTUNE)
+
+
+def binarise(images: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Draw every pixel once from a Bernoulli with its intensity as mean, float32.
+
+    Args:
+        images: `[N, H, W, C]`, uint8 in 0..255 or float in [0, 1].
+        seed: the same one draws the same pixels, on every machine.
+
+    Raises:
+        ValueError: if `images` are not as above.
+    """
+    check_images(images)
+    draws = np.random.Generator(np.random.PCG64(seed))
+    binary = np.empty(images.shape, np.float32)
+    for start in range(0, len(images), _CHUNK):
+        x = _scale(images[start : start + _CHUNK]).numpy()
+        binary[start : start + _CHUNK] = draws.random(x.shape, np.float32) < x
+    return binary
+
+
+def steps_per_epoch(images: np.ndarray, batch_size: int) -> int:
+    """Number of full batches in `images`.
+
+    Raises:
+        ValueError: if `images` are not as `stream` needs them, or not one full batch.
+    """
+    check_images(images)
+    _check_batch_size(batch_size)
+    if batch_size > len(images):
+        raise ValueError(
+            "`batch_size` must be at most the number of images. Received: "
+            f"batch_size={batch_size}, images.shape={images.shape}"
+        )
+    return len(images) // batch_size
+
+
+def _scale(x) -> tf.Tensor:
+    """uint8 in 0..255 or float in [0, 1] to float32 in [0, 1]."""
+    if x.dtype == np.uint8:
+        return tf.cast(x, tf.float32) / 255.0
+    return tf.cast(x, tf.float32)
+
+
+def check_images(images: np.ndarray, ndims: tuple[int, ...] = (4,)) -> None:
+    """Raise a ValueError unless `images` are uint8, or floats in [0, 1]."""
+    if images.ndim not in ndims or images.size == 0:
+        shapes = {3: "[N, H, W]", 4: "[N, H, W, C]"}
+        raise ValueError(
+            f"`images` must be {' or '.join(shapes[n] for n in ndims)}, not empty. "
+            f"Received: images.shape={images.shape}"
+        )
+    if images.dtype == np.uint8:
+        return
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            "`images` must be uint8 in 0..255 or float in [0, 1]. Received: "
+            f"images.dtype={images.dtype}"
+        )
+    if not (images.min() >= 0 and images.max() <= 1):  # NaN is neither
+        raise ValueError(
+            "`images` of floats must lie in [0, 1]. Received: values from "
+            f"{images.min()} to {images.max()}"
+        )
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be positive. Received: batch_size={batch_size}"
+        )
