@@ -1,0 +1,195 @@
+"""The gate that every exported model passes: `assert_serves(model, x)`."""
+
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
+
+from zoo import serving
+
+CLIENT = Path(__file__).with_name("saved_model_client.py")
+BATCHABLE = {"serving_default", "encode", "decode", "sample_batched"}
+SIGNATURES = BATCHABLE | {"sample", "log_likelihood"}
+
+# Operations with state that a signature may hold: they read variables, check inputs,
+# call functions. Random operations with state, assignments and Python are not here.
+MAY_BE_STATEFUL = {"VarHandleOp", "ReadVariableOp", "Assert"}
+MAY_BE_STATEFUL |= {"StatefulPartitionedCall", "While", "If"}
+
+
+def assert_serves(model, x, rtol=1e-5):
+    """Exports the model and asserts that a server could run every signature.
+
+    Args:
+        model: the model.
+        x: at least five images or rows, float32.
+        rtol: largest error of an answer, relative to its largest value. Compiled
+            graphs fuse and order sums differently; half-precision networks need more.
+    """
+    with tempfile.TemporaryDirectory() as base:
+        folder = serving.export(model, base)
+        assert_servable_graph(folder)
+        warmup = read_warmup(folder)
+        table = [row for batch in (1, 2, 5) for row in examples(model, x[:batch])]
+        requests, expected = zip(*table)
+        seeds = np.int64([5, 5 + 2**32])  # alike in their lower 32 bits
+        draws = [("sample", {"num_samples": np.int32(1), "seed": s}) for s in seeds]
+        answers = iter(ask(folder, [*requests, *requests, *draws, *warmup]))
+    first = [next(answers) for _ in requests]
+    for (name, _), got, want in zip(requests, first, expected):
+        assert isinstance(got, dict), f"{name}: {got}"
+        assert got.keys() == want.keys(), f"{name}: {list(got)}"
+        for key, value in want.items():
+            atol = rtol * np.abs(value).max()
+            np.testing.assert_allclose(got[key], value, 0, atol, err_msg=name)
+    for (name, _), got in zip(requests, first):
+        again = next(answers)
+        for key, value in got.items():
+            np.testing.assert_array_equal(again[key], value, err_msg=f"{name} repeated")
+    one, other = next(answers), next(answers)
+    assert not np.array_equal(one["x"], other["x"]), "two seeds, one sample"
+    assert {name for name, _ in warmup} == BATCHABLE
+    for (name, _), answer in zip(warmup, answers, strict=True):
+        assert isinstance(answer, dict), f"warm-up of {name}: {answer}"
+
+
+def examples(model, x):
+    """One request and the eager model's answer for each signature, for a batch x."""
+    count, seed = np.int32(len(x)), np.int64(len(x))
+    seeds = seed + np.arange(len(x))
+    codes = [code.numpy() for code in model.encode(x)]
+    names = [f"z_{i}" for i in range(1, len(codes) + 1)] if codes[1:] else ["z"]
+    codes = dict(zip(names, codes))
+    one_by_one = [model.sample(1, one) for one in seeds]
+    scalars = {"num_samples": count, "seed": seed}
+    nats = model.log_likelihood(x, count, seed)
+    return [
+        (("serving_default", {"x": x}), {"reconstruction": model.reconstruct(x)}),
+        (("encode", {"x": x}), codes),
+        (("decode", codes), {"mean": model.decode(*codes.values())}),
+        (("sample", scalars), {"x": model.sample(count, seed)}),
+        (("sample_batched", {"seed": seeds}), {"x": np.concatenate(one_by_one)}),
+        (("log_likelihood", {"x": x, **scalars}), {"log_likelihood": nats}),
+    ]
+
+
+def ask(folder, requests):
+    """Answers of a fresh process without Python TensorFlow: arrays by name, or text.
+
+    A request is the name of a signature and its inputs by name.
+    """
+    signatures = read_meta_graph(folder).signature_def
+    calls = []
+    for name, inputs in requests:
+        tensors = signatures[name].inputs
+        feeds = {tensors[key].name: value for key, value in inputs.items()}
+        calls.append((feeds, [info.name for info in signatures[name].outputs.values()]))
+    process = subprocess.run(
+        [sys.executable, CLIENT, folder], input=pickle.dumps(calls), capture_output=True
+    )
+    assert process.returncode == 0, process.stderr.decode()
+    return [
+        answer
+        if isinstance(answer, str)
+        else dict(zip(signatures[name].outputs, answer))
+        for (name, _), answer in zip(requests, pickle.loads(process.stdout))
+    ]
+
+
+def assert_servable_graph(folder):
+    """Asserts that the signatures hold nothing that a server cannot run or repeat."""
+    meta_graph = read_meta_graph(folder)
+    signatures = dict(meta_graph.signature_def)
+    signatures.pop("__saved_model_init_op")
+    assert signatures.keys() == SIGNATURES
+    for name, signature in signatures.items():
+        for key, info in (*signature.inputs.items(), *signature.outputs.items()):
+            sizes = [dim.size for dim in info.tensor_shape.dim]
+            assert not info.tensor_shape.unknown_rank, f"{name}: {key}"
+            assert [size for size in sizes if size < 0] == sizes[:1], f"{name}: {key}"
+            assert info.dtype in (tf.float32, tf.int32, tf.int64), f"{name}: {key}"
+        for node in reachable(meta_graph.graph_def, signature):
+            stateful = op_def_registry.get(node.op).is_stateful
+            assert not stateful or node.op in MAY_BE_STATEFUL, f"{name}: {node.op}"
+            assert not re.search("PyFunc|Xla", node.op), f"{name}: {node.op}"
+            assert not node.attr["_XlaMustCompile"].b, f"{name}: {node.op}"
+
+
+def reachable(graph, signature):
+    """Every node that a signature's outputs need, those of its functions included."""
+    nodes = {node.name: node for node in graph.node}
+    bodies = {f.signature.name: f.node_def for f in graph.library.function}
+    waiting = [info.name.split(":")[0] for info in signature.outputs.values()]
+    seen = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in nodes:
+            waiting += [i.lstrip("^").split(":")[0] for i in nodes[name].input]
+        for node in [nodes[name]] if name in nodes else bodies[name]:
+            yield node
+            for attr in node.attr.values():
+                called = (attr.func, *attr.list.func)
+                waiting += [function.name for function in called if function.name]
+
+
+def read_meta_graph(folder):
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    (meta_graph,) = saved_model.meta_graphs
+    return meta_graph
+
+
+def read_warmup(folder):
+    """The warm-up requests, as `ask` takes them."""
+    file = folder / "assets.extra" / "tf_serving_warmup_requests"
+    log_class = prediction_log_class()
+    requests = []
+    for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        log = log_class.FromString(record)
+        assert log.SerializeToString() == record
+        inputs = {
+            entry.key: tf.make_ndarray(tensor_pb2.TensorProto.FromString(entry.value))
+            for entry in log.predict_log.request.inputs
+        }
+        requests.append((log.predict_log.request.model_spec.signature_name, inputs))
+    return requests
+
+
+def prediction_log_class():
+    """`tensorflow.serving.PredictionLog`, as far as warm-up requests fill it in.
+
+    Numbers and names are those of TensorFlow Serving's `prediction_log.proto`,
+    `predict.proto` and `model.proto`; protobuf itself does the reading.
+    """
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="warmup.proto", syntax="proto3")
+    for message, *fields in (
+        ("ModelSpec", ("signature_name", 3, field.TYPE_STRING)),
+        ("Input", ("key", 1, field.TYPE_STRING), ("value", 2, field.TYPE_BYTES)),
+        ("PredictRequest", ("model_spec", 1, "ModelSpec"), ("inputs", 2, "Input")),
+        ("PredictLog", ("request", 1, "PredictRequest")),
+        ("PredictionLog", ("predict_log", 6, "PredictLog")),
+    ):
+        descriptor = file.message_type.add(name=message)
+        for name, number, kind in fields:
+            label = field.LABEL_REPEATED if name == "inputs" else field.LABEL_OPTIONAL
+            added = descriptor.field.add(name=name, number=number, label=label)
+            if isinstance(kind, str):
+                added.type, added.type_name = field.TYPE_MESSAGE, kind
+            else:
+                added.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("PredictionLog"))

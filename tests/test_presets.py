@@ -1,0 +1,196 @@
+"""Entries: what is written comes back, and what is wrong is refused in clear words."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import presets
+
+ROOT = Path(__file__).parent.parent
+
+
+def small_vae():
+    return zoo.VAE(
+        zoo.networks.conv_encoder((8, 8, 1), filters=(4,), units=8),
+        zoo.networks.conv_decoder(3, (8, 8, 1), filters=(4,), units=8),
+        latent_dim=3,
+        likelihood=zoo.Normal(sigma=0.5),
+        beta=zoo.schedules.Linear(0.0, 1.0, steps=10),
+        free_bits=0.1,
+    )
+
+
+@pytest.fixture
+def entry(tmp_path):
+    model = small_vae()
+    presets.save(model, tmp_path / "entry", {"seed": 7})
+    return model, tmp_path / "entry"
+
+
+def edit_json(file, **changes):
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def test_a_saved_model_comes_back(entry):
+    model, path = entry
+    loaded = zoo.load(path)
+    x = np.random.default_rng(0).random((5, 8, 8, 1), np.float32)
+    np.testing.assert_array_equal(model.reconstruct(x), loaded.reconstruct(x))
+    np.testing.assert_array_equal(model.sample(4, seed=1), loaded.sample(4, seed=1))
+    assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
+    assert isinstance(zoo.VAE.from_preset(path), zoo.VAE)
+
+
+def test_metadata_records_what_was_said_and_what_is(entry):
+    model, path = entry
+    record = presets.read_metadata(path)
+    assert record["seed"] == 7
+    assert record["class"] == "VAE"
+    assert record["parameters"] == model.count_params()
+    assert record["libraries"]["keras"] == keras.__version__
+
+
+def test_optimizer_state_is_not_shipped(entry):
+    model, path = entry
+    size = (path / presets.WEIGHTS).stat().st_size
+    x = np.random.default_rng(0).random((16, 8, 8, 1), np.float32)
+    model.compile("adam")
+    model.fit(x, verbose=0)
+    presets.save(model, path)
+    assert (path / presets.WEIGHTS).stat().st_size == size
+
+
+def test_saving_again_replaces_and_leaves_nothing_behind(entry):
+    model, path = entry
+    before = sorted(file.name for file in path.iterdir())
+    model.set_weights([w + 1 for w in model.get_weights()])
+    model.save_to_preset(path)
+    assert sorted(file.name for file in path.iterdir()) == before
+    x = np.zeros((1, 8, 8, 1), np.float32)
+    np.testing.assert_array_equal(zoo.load(path).encode(x)[0], model.encode(x)[0])
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(FileNotFoundError, match=r"Known: .*conv_vae_mnist"):
+        zoo.load("no_such_entry")
+    with pytest.raises(FileNotFoundError, match="Did you mean 'conv_vae_mnist'"):
+        zoo.load("conv_vae_mnsit")
+
+
+@pytest.mark.parametrize("name", [presets.METADATA, presets.WEIGHTS])
+def test_a_missing_file_is_named(entry, name):
+    _, path = entry
+    (path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        zoo.load(path)
+
+
+def test_damaged_weights_are_refused(entry):
+    _, path = entry
+    content = bytearray((path / presets.WEIGHTS).read_bytes())
+    content[len(content) // 2] ^= 1
+    (path / presets.WEIGHTS).write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.weights\.h5 is damaged"):
+        zoo.load(path)
+
+
+@pytest.mark.parametrize("name", [presets.CONFIG, presets.METADATA])
+def test_damaged_json_is_refused(entry, name):
+    _, path = entry
+    content = (path / name).read_text()
+    (path / name).write_text(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        zoo.load(path)
+
+
+@pytest.mark.parametrize("name", [presets.CONFIG, presets.METADATA])
+def test_a_newer_format_is_refused(entry, name):
+    _, path = entry
+    edit_json(path / name, format=presets.FORMAT + 1)
+    with pytest.raises(ValueError, match="newer version of VAE Zoo"):
+        zoo.load(path)
+
+
+def test_another_class_is_refused(entry):
+    class OtherVAE(zoo.VAE):
+        pass
+
+    with pytest.raises(TypeError, match=r"OtherVAE.*Received: VAE"):
+        OtherVAE.from_preset(entry[1])
+
+
+def test_something_that_is_no_model_of_the_zoo_is_refused(entry):
+    _, path = entry
+    edit_json(path / presets.CONFIG, registered_name="zoo>Bernoulli")
+    with pytest.raises(ValueError, match="names no model of the zoo"):
+        zoo.load(path)
+
+
+@pytest.mark.parametrize(
+    "intruder",
+    [
+        {"class_name": "system", "module": "os", "config": "true"},
+        {"class_name": "Lambda", "module": "keras.layers", "config": {}},
+        {"class_name": "__lambda__", "config": {"value": "AAAA"}},
+        {"class_name": "run", "module": "subprocess", "registered_name": "run"},
+        {"class_name": "function", "module": "builtins", "config": "eval"},
+        {"class_name": "get_file", "module": "keras.utils", "config": {}},
+    ],
+    ids=lambda intruder: intruder["class_name"],
+)
+def test_code_in_an_entry_is_never_run(entry, intruder):
+    _, path = entry
+    config = json.loads((path / presets.CONFIG).read_text())
+    config["config"]["encoder"]["config"]["layers"].append(intruder)
+    edit_json(path / presets.CONFIG, config=config["config"])
+    with pytest.raises(ValueError, match="runs no code|not a modeling function"):
+        zoo.load(path)
+
+
+def test_a_model_that_would_need_code_is_not_saved(tmp_path):
+    encoder = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Lambda(lambda x: x), keras.layers.Dense(2)]
+    )
+    vae = zoo.VAE(encoder, zoo.networks.dense_decoder(2, (4,)), latent_dim=2)
+    with pytest.raises(ValueError, match="runs no code"):
+        presets.save(vae, tmp_path / "entry")
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_every_shipped_entry_loads():
+    for name in zoo.list_presets():
+        model = zoo.load(name)
+        assert model.sample(1).shape == (1, *model.event_shape)
+        assert np.isfinite(model.sample(1)).all()
+
+
+def test_a_wheel_brings_the_entries_along(tmp_path):
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns("serving", "figures", "__pycache__")
+    for name in ("zoo", "saved_models"):
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet"]
+    subprocess.run([*pip, "-w", tmp_path / "wheels", source], check=True)
+    (wheel,) = (tmp_path / "wheels").glob("vae_zoo-*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    script = "import zoo; print(zoo.__file__); print(*zoo.list_presets())"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path / "installed",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    where, names = done.stdout.splitlines()
+    assert str(tmp_path) in where
+    assert names.split() == zoo.list_presets()

@@ -1,0 +1,72 @@
+"""Batch normalisation's statistics, recomputed before a model is judged."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
+    """Sets every moving mean and variance to those of all `batches` together.
+
+    Training leaves moving averages over the weights' recent past; this is one pass
+    with the final weights. Each layer sees inputs normalised by their own batch, as in
+    training, so that batches should be of training's size. Nothing else changes.
+
+    Args:
+        model: a VAE with batch normalisation; changed in place.
+        batches: finite, of data `[B, *event_shape]`: most often the training images,
+            binarised as in training.
+
+    Raises:
+        ValueError: if the model has no batch normalisation, or there are no batches.
+
+    Example:
+        train = stream(images, 256, seed=1, binarise=True)
+        refresh_batch_norm(ladder, train.take(len(images) // 256))
+
+    Reference: Sonderby et al., 2016, section 3.
+    """
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if not layers:
+        raise ValueError(
+            "`model` must have BatchNormalization layers. "
+            f"Received: {type(model).__name__} without any"
+        )
+    state = [(v, v.numpy()) for v in model.variables if not v.trainable]
+    momenta = [layer.momentum for layer in layers]
+
+    @tf.function(autograph=False)
+    def moments(x):
+        """Mean and mean square of each layer's inputs in one batch."""
+        model(x, training=True)
+        return [
+            (layer.moving_mean.value, layer.moving_variance + layer.moving_mean**2)
+            for layer in layers
+        ]
+
+    size, total = 0, 0.0
+    try:
+        for layer in layers:
+            layer.momentum = 0.0  # moving statistics are the last batch's own
+        for x in batches:
+            flat = np.concatenate([m.numpy() for m in tf.nest.flatten(moments(x))])
+            total += len(x) * flat.astype("float64")
+            size += len(x)
+    finally:
+        for layer, momentum in zip(layers, momenta):
+            layer.momentum = momentum
+        for variable, value in state:
+            variable.assign(value)
+    if not size:
+        raise ValueError(f"`batches` must not be empty. Received: {batches}")
+    widths = [layer.moving_mean.shape[0] for layer in layers for _ in range(2)]
+    means = iter(np.split(total / size, np.cumsum(widths)[:-1]))
+    for layer, mean, mean_square in zip(layers, means, means):
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(mean_square - mean**2)

@@ -1,0 +1,18 @@
+"""Keras networks by shape: x -> features `[B, H]` and z -> likelihood parameters.
+
+They are conveniences: any functional or Sequential Keras model of the same shapes
+can take their place.
+"""
+
+from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.networks.dense import dense_decoder, dense_encoder
+from zoo.networks.residual import residual_decoder, residual_encoder
+
+__all__ = [
+    "conv_decoder",
+    "conv_encoder",
+    "dense_decoder",
+    "dense_encoder",
+    "residual_decoder",
+    "residual_encoder",
+]

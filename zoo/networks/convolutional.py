@@ -1,0 +1,61 @@
+"""Convolutional networks for images of any size and channel count."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+
+layers = keras.layers
+
+
+def conv_encoder(
+    image_shape: Sequence[int],
+    filters: Sequence[int] = (32, 64, 128),
+    units: int = 256,
+    activation: str = "relu",
+) -> keras.Model:
+    """Images `[B, *image_shape]` to features `[B, units]`; each filter count halves.
+
+    Example:
+        encoder = zoo.networks.conv_encoder((28, 28, 1), filters=(32, 64))
+    """
+    network = keras.Sequential([keras.Input(image_shape)], name="encoder")
+    for width in filters:
+        network.add(layers.Conv2D(width, 3, 2, "same", activation=activation))
+    network.add(layers.Flatten())
+    network.add(layers.Dense(units, activation))
+    return network
+
+
+def conv_decoder(
+    latent_dim: int,
+    image_shape: Sequence[int],
+    filters: Sequence[int] = (128, 64, 32),
+    units: int = 256,
+    activation: str = "relu",
+) -> keras.Model:
+    """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`.
+
+    Starts from `filters[0]` maps of the smallest size and doubles `len(filters)`
+    times; what exceeds the image is cropped.
+    """
+    height, width, channels = image_shape
+    grid = tuple(math.ceil(size / 2 ** len(filters)) for size in (height, width))
+    network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")
+    network.add(layers.Dense(units, activation))
+    network.add(layers.Dense(math.prod(grid) * filters[0], activation))
+    network.add(layers.Reshape((*grid, filters[0])))
+    for maps in filters[1:]:
+        network.add(layers.Conv2DTranspose(maps, 3, 2, "same", activation=activation))
+    network.add(layers.Conv2DTranspose(channels, 3, 2, "same"))
+    return crop(network, image_shape)
+
+
+def crop(network: keras.Sequential, image_shape: Sequence[int]) -> keras.Sequential:
+    """Cuts the network's maps down to the image size, evenly on both sides."""
+    excess = [
+        got - want for got, want in zip(network.output_shape[1:3], image_shape[:2])
+    ]
+    if any(excess):
+        network.add(layers.Cropping2D([(e // 2, e - e // 2) for e in excess]))
+    return network

@@ -1,0 +1,38 @@
+"""Posterior heads: encoder features `[B, H]` to q(z|x) over `[B, D]`."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.heads import Head
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable("zoo")
+class DiagonalNormal(Head):
+    """q(z|x) = N(loc, diag(scale^2)) with a softplus scale.
+
+    Args:
+        latent_dim: number of latent dimensions D.
+        min_scale: added to the scale, so that log q stays finite.
+
+    Example:
+        posterior = zoo.DiagonalNormal(latent_dim=32)(encoder(x))
+
+    Reference: Kingma & Welling, 2014, eq. 9.
+    """
+
+    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim = latent_dim
+        self.min_scale = min_scale
+        self.dense = keras.layers.Dense(2 * latent_dim, dtype="float32", name="params")
+
+    def build(self, features_shape):
+        self.dense.build(features_shape)
+
+    def call(self, features) -> tfd.Distribution:
+        loc, raw_scale = tf.split(self.dense(features), 2, axis=-1)
+        scale = tf.nn.softplus(raw_scale) + self.min_scale
+        return tfd.Independent(tfd.Normal(loc, scale), 1)

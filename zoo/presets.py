@@ -1,0 +1,183 @@
+"""Pretrained entries: a folder with an architecture, its weights and their record.
+
+    <entry>/config.json        class and constructor arguments, JSON, no code
+    <entry>/model.weights.h5   the weights
+    <entry>/metadata.json      how they came to be; the weights' SHA-256
+
+The folder is the registry: an entry is whatever holds these three files.
+"""
+
+import difflib
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+
+FORMAT = 1
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+LIBRARIES = ("keras", "tensorflow", "tensorflow-probability", "numpy")
+
+
+def save(
+    model: keras.Model, path: str | os.PathLike, metadata: dict | None = None
+) -> Path:
+    """Writes a model as an entry; replaces one that is there, file by file.
+
+    Args:
+        model: a VAE.
+        path: the entry's folder; its last part is the preset's name.
+        metadata: what the writer knows: recipe, data set, seed, metrics, ...
+
+    Returns:
+        The entry's folder.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    config = {
+        "format": FORMAT,
+        "registered_name": keras.saving.get_registered_name(type(model)),
+        "config": model.get_config(),
+    }
+    _refuse_code(config["config"])
+    bare = type(model).from_config(model.get_config())  # without optimizer state
+    bare.set_weights(model.get_weights())
+    with _replacing(path / WEIGHTS) as file:
+        bare.save_weights(file)
+    record = {
+        **(metadata or {}),
+        "format": FORMAT,
+        "class": type(model).__name__,
+        "parameters": model.count_params(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "weights_sha256": _sha256(path / WEIGHTS),
+    }
+    for name, content in ((CONFIG, config), (METADATA, record)):
+        with _replacing(path / name) as file:
+            file.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def load(name_or_path: str | os.PathLike) -> keras.Model:
+    """Loads an entry by its name in the zoo or by the path of its folder.
+
+    Only JSON and arrays are read: nothing in an entry is ever executed.
+
+    Raises:
+        FileNotFoundError: if there is no such entry, or one of its files is missing.
+        ValueError: if a file is damaged, holds what is not a model's architecture, or
+            was written in a newer format; the message says which.
+    """
+    path = find(name_or_path)
+    config = _read_json(path / CONFIG)
+    metadata = read_metadata(path)
+    for name, content in ((CONFIG, config), (METADATA, metadata)):
+        if content.get("format", FORMAT + 1) > FORMAT:
+            raise ValueError(
+                f"{path / name} needs a newer version of VAE Zoo, which reads format "
+                f"{FORMAT}. Received: format={content.get('format')}"
+            )
+    if not (path / WEIGHTS).is_file():
+        raise FileNotFoundError(f"{path} has no {WEIGHTS}.")
+    found = _sha256(path / WEIGHTS)
+    if found != metadata.get("weights_sha256"):
+        raise ValueError(
+            f"{path / WEIGHTS} is damaged or was changed: its SHA-256 is not the one "
+            f"in {METADATA}. Received: {found}"
+        )
+    _refuse_code(config.get("config"))
+    cls = keras.saving.get_registered_object(config.get("registered_name"))
+    if cls is None or not hasattr(cls, "from_preset"):
+        raise ValueError(
+            f"{path / CONFIG} names no model of the zoo. "
+            f"Received: registered_name={config.get('registered_name')!r}"
+        )
+    model = cls.from_config(config["config"])
+    model.load_weights(path / WEIGHTS)
+    return model
+
+
+def find(name_or_path: str | os.PathLike) -> Path:
+    """The folder of an entry, given its name in the zoo or its path.
+
+    Raises:
+        FileNotFoundError: if there is none; the message lists what there is.
+    """
+    for path in (Path(name_or_path), *(f / name_or_path for f in _folders())):
+        if (path / CONFIG).is_file():
+            return path
+    known = list_presets()
+    near = difflib.get_close_matches(str(name_or_path), known, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise FileNotFoundError(
+        f"No pretrained entry {str(name_or_path)!r}. {hint}"
+        f"Known: {', '.join(known) or 'none'}; or give the path of an entry's folder."
+    )
+
+
+def list_presets() -> list[str]:
+    """Names of the pretrained entries that come with the zoo, sorted."""
+    return sorted(
+        {file.parent.name for f in _folders() for file in f.glob(f"*/{CONFIG}")}
+    )
+
+
+def read_metadata(name_or_path: str | os.PathLike) -> dict:
+    """The record of an entry: recipe, data, metrics with protocol, versions."""
+    return _read_json(find(name_or_path) / METADATA)
+
+
+def _folders() -> list[Path]:
+    """Where entries live: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parent
+    return [package.parent / "saved_models", package / "saved_models"]
+
+
+def _refuse_code(config) -> None:
+    """Raises unless every object that `config` names is Keras' or registered."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            name, module = config["class_name"], str(config.get("module") or "")
+            registered = config.get("registered_name")
+            ours = keras.saving.get_registered_object(str(registered)) is not None
+            own_keras = module.split(".")[0] == "keras" and registered in (None, name)
+            if name in ("Lambda", "__lambda__") or not (ours or own_keras):
+                raise ValueError(
+                    "An entry may name Keras layers and registered classes only, so "
+                    f"that loading it runs no code. Received: {module}.{name}"
+                )
+        for value in config.values():
+            _refuse_code(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            _refuse_code(value)
+
+
+def _read_json(path: Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} has no {path.name}.")
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: it is not JSON ({error}).") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged. Received: {type(content).__name__}")
+    return content
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file that takes the place of `path` only once it is complete."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        file = Path(folder) / path.name
+        yield file
+        os.replace(file, path)

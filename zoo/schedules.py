@@ -1,0 +1,38 @@
+"""Weights that change while training, evaluated in the graph at every step."""
+
+import keras
+import tensorflow as tf
+
+Schedule = float | keras.optimizers.schedules.LearningRateSchedule
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Linear(keras.optimizers.schedules.LearningRateSchedule):
+    """A straight line from `start` to `end` over `steps` training steps, then flat.
+
+    Args:
+        start: value at step 0.
+        end: value from step `steps` on.
+        steps: length of the ramp in training steps.
+
+    Example:
+        warm_up = zoo.schedules.Linear(0.0, 1.0, steps=200 * steps_per_epoch)
+        vae = zoo.VAE(encoder, decoder, latent_dim=32, beta=warm_up)
+    """
+
+    def __init__(self, start: float, end: float, steps: int):
+        self.start = start
+        self.end = end
+        self.steps = steps
+
+    def __call__(self, step):
+        done = tf.minimum(tf.cast(step, tf.float32) / self.steps, 1.0)
+        return self.start + (self.end - self.start) * done
+
+    def get_config(self):
+        return {"start": self.start, "end": self.end, "steps": self.steps}
+
+
+def value(schedule: Schedule, step) -> float | tf.Tensor:
+    """The schedule's value at `step`; constants are themselves."""
+    return schedule(step) if callable(schedule) else schedule

@@ -1,0 +1,47 @@
+"""beta-VAE with controlled capacity increase."""
+
+import keras
+import tensorflow as tf
+
+from zoo import bounds, schedules
+from zoo.schedules import Schedule
+from zoo.vae import VAE
+
+
+@keras.saving.register_keras_serializable("zoo")
+class CapacityVAE(VAE):
+    """Holds the rate at a capacity C that grows while training.
+
+    Minimises distortion + gamma * |rate - C|, with the batch mean of the rate: first
+    few nats code what matters most, later ones the details.
+
+    Args:
+        gamma: weight of the distance from the capacity.
+        capacity: C in nats, a number or a schedule of the training step.
+        **kwargs: as for `VAE`; `beta` and `free_bits` have no meaning here.
+
+    Example:
+        capacity = zoo.schedules.Linear(0.0, 25.0, steps=100_000)
+        vae = zoo.CapacityVAE(encoder, decoder, latent_dim=10, capacity=capacity)
+
+    Reference: Burgess et al., "Understanding disentangling in beta-VAE", 2018, eq. 8.
+    """
+
+    def __init__(
+        self,
+        *args,
+        gamma: float = 1000.0,
+        capacity: Schedule = 25.0,
+        **kwargs,
+    ):
+        super().__init__(*args, **kwargs)
+        self.gamma = gamma
+        self.capacity = capacity
+
+    def objective(self, x, latents, likelihood):
+        rate = tf.reduce_mean(bounds.total_rate(latents))
+        capacity = schedules.value(self.capacity, self.step)
+        return {
+            "distortion": -tf.reduce_mean(likelihood.log_prob(x), axis=0),
+            "rate": self.gamma * tf.abs(rate - capacity),
+        }
