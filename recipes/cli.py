@@ -1,0 +1,206 @@
+"""The command line: train, evaluate, draw and export the entries of the zoo.
+
+TensorFlow is imported inside the commands, so that `--help` and `list` answer at once.
+"""
+
+import ast
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ENTRIES = Path(__file__).parent / "entries"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Variational autoencoders: train them, measure them, look at them, serve them."
+    "\n\nBegin with `demo`; `list` shows the recipes and the pretrained entries.",
+)
+console = Console()
+
+EntryPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="PATH", help="A pretrained entry: its name in `list`, or its folder."
+    ),
+]
+
+
+def main() -> None:
+    """Runs the command line; foreseeable failures end in one line and exit code 1."""
+    try:
+        app()
+    except (OSError, ValueError, RuntimeError) as error:
+        console.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the recipes that `train` knows and the pretrained entries."""
+    from zoo import presets
+
+    table = Table(title="Recipes: python -m recipes train NAME")
+    table.add_column("name")
+    table.add_column("what it makes")
+    for name in recipe_names():
+        doc = ast.get_docstring(ast.parse((ENTRIES / f"{name}.py").read_text()))
+        table.add_row(name, doc.splitlines()[0])
+    console.print(table)
+    table = Table(title='Pretrained: zoo.load("NAME")')
+    for column in ("name", "class", "data", "test NLL (nats)", "parameters"):
+        table.add_column(column)
+    for name in presets.list_presets():
+        record = presets.read_metadata(name)
+        nll = record["metrics"]["nll"]
+        table.add_row(
+            name,
+            record["class"],
+            record["data"]["source"],
+            f"{nll['value']:.2f}",
+            f"{record['parameters']:,}",
+        )
+    console.print(table)
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="A recipe; `list` shows them.")],
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the data; by default the recipe's own."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Of weights, batches and noise: same seed, same run.")
+    ] = 0,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoints, logs and the entry; by default runs/NAME."),
+    ] = None,
+) -> None:
+    """Train a recipe, measure it on the test set and write its entry.
+
+    Killed or interrupted, the same command goes on from the last whole epoch. Watch it
+    with `tensorboard --logdir RUN_DIR/logs`.
+    """
+    recipe = load_recipe(name)
+    from recipes.runs import Run
+
+    folder = run_dir or Path("runs") / name
+    recipe.train(Run(name, folder, epochs or recipe.EPOCHS, seed))
+    console.print(f"\nEntry: {folder / name}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    path: EntryPath,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Importance samples per image of the NLL.")
+    ] = 500,
+    images: Annotated[
+        int | None,
+        typer.Option(min=1, help="First test images only; by default all of them."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file too.")
+    ] = None,
+) -> None:
+    """Measure an entry on its test set: NLL, ELBO, rate, distortion, active units.
+
+    The NLL is importance-weighted: an upper bound that falls as --samples rises, so
+    compare only figures of equal samples.
+    """
+    import zoo
+    from recipes import publish
+
+    model = zoo.load(path)
+    _, test = publish.test_images(zoo.presets.read_metadata(path))
+    metrics = publish.measure(model, test[:images], samples)
+    print_metrics(metrics, path)
+    if json_file:
+        json_file.write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+@app.command()
+def figures(
+    path: EntryPath,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder; by default the entry's own figures/.")
+    ] = None,
+) -> None:
+    """Draw an entry's samples, reconstructions, traversal and latent space as PNG."""
+    import zoo
+    from recipes import figures, publish
+
+    data, test = publish.test_images(zoo.presets.read_metadata(path))
+    folder = output or zoo.presets.find(path) / "figures"
+    for file in figures.draw(zoo.load(path), data, test, folder):
+        console.print(str(file), highlight=False)
+
+
+@app.command()
+def export(
+    path: EntryPath,
+    output: Annotated[
+        Path | None, typer.Option(help="Base path; by default the entry's serving/.")
+    ] = None,
+) -> None:
+    """Export an entry to a SavedModel that TensorFlow Serving runs.
+
+    Each call adds a version: BASE/1, BASE/2, ...; the server picks the newest.
+    """
+    import zoo
+    import zoo.serving
+
+    base = output or zoo.presets.find(path) / "serving"
+    console.print(str(zoo.serving.export(zoo.load(path), base)), highlight=False)
+
+
+@app.command()
+def demo(
+    run_dir: Annotated[
+        Path, typer.Option(help="Where everything goes; emptied first.")
+    ] = Path("runs/demo"),
+    epochs: Annotated[int, typer.Option(min=1, help="Of the short training.")] = 2,
+) -> None:
+    """See all of it in minutes: load, check, train, measure, draw, save, serve."""
+    from recipes.demo import run_demo
+
+    run_demo(run_dir, epochs, console)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes: the files in `recipes/entries`."""
+    return sorted(file.stem for file in ENTRIES.glob("[a-z]*.py"))
+
+
+def load_recipe(name: str):
+    """The module of a recipe; an unknown name is a usage error that lists them."""
+    if name not in recipe_names():
+        raise typer.BadParameter(
+            f"no recipe {name!r}; there are: {', '.join(recipe_names())}",
+            param_hint="NAME",
+        )
+    return importlib.import_module(f"recipes.entries.{name}")
+
+
+def print_metrics(metrics: dict, title: str) -> None:
+    """One row per figure with its unit and protocol."""
+    table = Table(title=title)
+    for column in ("metric", "value", "unit", "protocol"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    for name, figure in metrics.items():
+        value = figure["value"]
+        shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+        table.add_row(name, shown, figure["unit"], figure["protocol"])
+    console.print(table)

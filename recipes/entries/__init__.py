@@ -1,0 +1,1 @@
+"""Lab notes: data -> model -> fit -> publish."""

@@ -1,0 +1,31 @@
+"""Convolutional VAE with residual blocks on dynamically binarised MNIST.
+
+A diagonal normal posterior over 32 latents and a Bernoulli likelihood, 20 epochs. The
+published convolutional VAE with a diagonal posterior reaches a test NLL of 81.08 nats
+(128 importance samples; Kingma et al., 2016, table 1) after far longer training of a
+far larger network.
+"""
+
+import keras
+
+import zoo
+from recipes import datasets, publish
+from recipes.runs import Run
+
+EPOCHS = 20
+
+
+def train(run: Run) -> None:
+    data = datasets.load("mnist")
+    shape, latent_dim, batch_size = (28, 28, 1), 32, 128
+    vae = zoo.VAE(
+        zoo.networks.residual_encoder(shape),
+        zoo.networks.residual_decoder(latent_dim, shape),
+        latent_dim=latent_dim,
+        seed=run.seed,
+    )
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
+    learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
+    vae.compile(keras.optimizers.Adam(learning_rate))
+    vae = run.fit(vae, data, batch_size=batch_size, binarise=True)
+    publish.publish(run, vae, data, about=__doc__, binarise=True)

@@ -1,0 +1,133 @@
+"""Pictures of what a model does; every function returns a Matplotlib figure."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import keras
+import numpy as np
+from matplotlib import cm
+from matplotlib.figure import Figure
+
+
+def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
+    """Images `[columns, H, W, C]` per row, in [0, 1], side by side without gaps."""
+    rows = [np.clip(np.asarray(row), 0, 1) for row in rows]
+    height, width, channels = rows[0].shape[1:]
+    mosaic = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+    size = (
+        0.5 * len(rows[0]) + (1.2 if labels else 0),
+        0.5 * len(rows) * height / width,
+    )
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(
+        mosaic[..., 0] if channels == 1 else mosaic, cmap="gray", vmin=0, vmax=1
+    )
+    axes.set_xticks([])
+    axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(labels))], labels)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def samples(model: keras.Model, count: int = 100, seed: int = 0) -> Figure:
+    """Means of p(x|z) with z from the prior, in rows of ten."""
+    images = model.sample(count, seed=seed).numpy()
+    return grid(np.split(images, count // 10))
+
+
+def reconstructions(model: keras.Model, images: np.ndarray) -> Figure:
+    """Images above the means of p(x|z) at their codes."""
+    return grid([images, model.reconstruct(images)], ["data", "model"])
+
+
+def traversal(model: keras.Model, images: np.ndarray, rows: int = 10) -> Figure:
+    """One image's code, one latent dimension per row moved from -3 to 3.
+
+    The dimensions are those whose code varies most over `images`, first the most.
+    Of several latent layers the top one moves.
+    """
+    top, *rest = [code.numpy() for code in model.encode(images)]
+    order = np.argsort(-top.var(axis=0))[:rows]
+    steps = np.linspace(-3, 3, 11, dtype=np.float32)
+    rows = []
+    for dimension in order:
+        z = np.repeat(top[:1], len(steps), axis=0)
+        z[:, dimension] = steps
+        below = [np.repeat(code[:1], len(steps), axis=0) for code in rest]
+        rows.append(model.decode(z, *below).numpy())
+    return grid(rows, [f"z[{dimension}]" for dimension in order])
+
+
+def latent_space(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> Figure:
+    """The top layer's codes, projected on their two main directions, by class."""
+    from sklearn.decomposition import PCA
+
+    codes = model.encode(images)[0].numpy()
+    if codes.shape[1] > 2:
+        codes = PCA(2).fit_transform(codes)
+    figure = Figure(figsize=(5, 4.4), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    for label in np.unique(labels):
+        where = labels == label
+        axes.scatter(*codes[where].T, s=4, color=cm.tab10(label % 10), label=str(label))
+    axes.legend(
+        markerscale=3,
+        fontsize=8,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+    )
+    axes.set(xlabel="first direction of z", ylabel="second direction of z")
+    return figure
+
+
+def history(epochs: Sequence[dict]) -> Figure:
+    """ELBO, rate and distortion of training and validation against epochs."""
+    figure = Figure(figsize=(9, 2.8), dpi=150, layout="constrained")
+    numbers = range(1, len(epochs) + 1)
+    for axes, name in zip(figure.subplots(1, 3), ("elbo", "rate", "distortion")):
+        axes.plot(numbers, [epoch[name] for epoch in epochs], label="training")
+        axes.plot(
+            numbers, [epoch[f"val_{name}"] for epoch in epochs], label="validation"
+        )
+        axes.set(title=name, xlabel="epoch", ylabel="nats per image")
+        axes.legend(frameon=False)
+    return figure
+
+
+def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]:
+    """Writes every figure of an entry as PNG and returns the files.
+
+    Args:
+        model: a VAE of images.
+        data: the data set, for its test labels.
+        images: test images as the model is judged on them, `[N, H, W, C]`.
+        folder: where the files go.
+        epochs: the training history, if known.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {
+        "samples": samples(model),
+        "reconstructions": reconstructions(model, images[:10]),
+        "traversal": traversal(model, images[:1000]),
+    }
+    if data.labels["test"] is not None:
+        labels = data.labels["test"][:3000]
+        pictures["latent_space"] = latent_space(model, images[:3000], labels)
+    if epochs:
+        pictures["history"] = history(epochs)
+    files = []
+    for name, figure in pictures.items():
+        files.append(folder / f"{name}.png")
+        figure.savefig(files[-1])
+    return files
+
+
+def as_array(figure: Figure) -> np.ndarray:
+    """A figure's pixels, `[H, W, 4]` uint8."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="rgba")
+    width, height = (round(side) for side in figure.bbox.size)
+    return np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)

@@ -1,0 +1,173 @@
+"""From a trained model to an entry: measured, drawn, saved, exported, described."""
+
+import math
+import os
+import platform
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import zoo
+import zoo.evaluation
+import zoo.serving
+from recipes import datasets, figures
+from recipes.runs import Run, evaluation_images
+
+CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
+
+
+def publish(
+    run: Run,
+    model: keras.Model,
+    data: datasets.Dataset,
+    *,
+    about: str,
+    binarise: bool = False,
+) -> Path:
+    """Evaluates a model once on the test set and writes its entry in the run's folder.
+
+    Args:
+        run: the run that trained it.
+        model: the trained VAE.
+        data: its data set.
+        about: what the entry is and what it compares with, for its card.
+        binarise: whether it was trained on binarised images.
+
+    Returns:
+        The entry's folder.
+    """
+    protocol = {"name": data.name, "binarise": binarise}
+    images = evaluation_images(data.test, binarise)
+    measured = images[: run.test_images]
+    print(f"\nTest: {len(measured)} images, {run.num_samples} importance samples each")
+    metadata = {
+        "recipe": run.name,
+        "data": {
+            **protocol,
+            "source": data.source,
+            "licence": data.licence,
+            "checksum": data.checksum,
+        },
+        "seed": run.seed,
+        "epochs": run.epochs,
+        "seconds": round(sum(epoch["seconds"] for epoch in run.history)),
+        "machine": describe_machine(),
+        "metrics": measure(model, measured, run.num_samples),
+        "check": check(model, images),
+    }
+    entry = zoo.presets.save(model, run.folder / run.name, metadata)
+    figures.draw(model, data, images, entry / "figures", run.history)
+    zoo.serving.export(model, entry / "serving")
+    metadata = zoo.presets.read_metadata(entry)
+    (entry / "README.md").write_text(card(run.name, about, metadata))
+    return entry
+
+
+def measure(model: keras.Model, images: np.ndarray, num_samples: int) -> dict:
+    """Every figure of merit with its unit and protocol."""
+    info = zoo.evaluation.information(model, images)
+    started = time.perf_counter()
+    log_p = zoo.evaluation.log_likelihood(model, images, num_samples)
+    seconds = time.perf_counter() - started
+    one = f"one draw of z per image, {len(images)} test images"
+    many = f"{num_samples} importance samples per image, {len(images)} test images"
+    nll = -float(np.mean(log_p, dtype=np.float64))
+    error = float(np.std(log_p, dtype=np.float64)) / math.sqrt(len(images))
+    dims = math.prod(model.event_shape)
+    return {
+        "nll": _figure(nll, "nats", many, standard_error=error),
+        "bits_per_dim": _figure(nll / math.log(2) / dims, "bits", many),
+        "elbo": _figure(info.elbo, "nats", one),
+        "rate": _figure(info.rate, "nats", one),
+        "distortion": _figure(info.distortion, "nats", one),
+        "active_units": _figure(
+            info.active_units, "units per layer", "variance of the code over 0.01"
+        ),
+        "layer_rates": _figure(info.layer_rates, "nats per layer", one),
+        "nll_seconds": _figure(seconds, "s", many),
+    }
+
+
+def check(model: keras.Model, images: np.ndarray) -> dict:
+    """The ELBO of the first test images: what a loaded entry must give again."""
+    info = zoo.evaluation.information(model, images[:CHECK_IMAGES])
+    return {"images": CHECK_IMAGES, "elbo": info.elbo}
+
+
+def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:
+    """The data set of an entry, and its test images as the entry was judged on them."""
+    data = datasets.load(metadata["data"]["name"])
+    return data, evaluation_images(data.test, metadata["data"]["binarise"])
+
+
+def describe_machine() -> dict:
+    """What the seconds in a record were measured on."""
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def card(name: str, about: str, metadata: dict) -> str:
+    """The model card: what, how, results with their protocol, pictures, limits."""
+    metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
+    rows = "\n".join(
+        f"| {metric} | {_shown(figure['value'])} | {figure['unit']} | "
+        f"{figure['protocol']} |"
+        for metric, figure in metrics.items()
+    )
+    pictures = "\n\n".join(
+        f"![{name}](figures/{name}.png)"
+        for name in ("samples", "reconstructions", "traversal", "latent_space")
+    )
+    binarised = "binarised" if data["binarise"] else "grey in [0, 1]"
+    return f"""# {name}
+
+{about.strip()}
+
+## Use
+```python
+import zoo
+
+model = zoo.load("{name}")  # a zoo.{metadata["class"]}
+images = model.sample(16, seed=0)
+```
+`serving/` is a SavedModel for TensorFlow Serving: its `model_base_path`.
+
+## Results
+| metric | value | unit | protocol |
+|---|---|---|---|
+{rows}
+
+## Training
+`python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
+--seed {metadata["seed"]}`: {metadata["seconds"]} s on {machine["cores"]} cores
+({machine["processor"]}), {metadata["parameters"]:,} parameters. Epochs and settings
+were chosen on the last 10 000 training images; the test set was read once, at the end.
+
+## Data
+{data["source"]}, {binarised}; licence of the images: {data["licence"]}. Training images
+are drawn anew from their grey values at every step where they are binarised; validation
+and test images are drawn once, with a fixed seed.
+
+## Pictures
+{pictures}
+
+## Limits
+It knows this data set's images, centred and of this size, and nothing else. Likelihoods
+of other images say nothing about how natural they are.
+"""
+
+
+def _figure(value, unit: str, protocol: str, **more) -> dict:
+    return {"value": value, "unit": unit, "protocol": protocol, **more}
+
+
+def _shown(value) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,176 @@
+"""One training run in its folder: checkpoints, logs and a history that survive a kill.
+
+<run>/run.json            what was asked for: recipe, seed, epochs
+<run>/checkpoint.keras    model, optimizer and seeds after the last whole epoch
+<run>/history.json        metrics and seconds of every epoch
+<run>/logs/               TensorBoard, with images
+<run>/<name>/             the finished entry
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from recipes import datasets, figures
+
+
+class RunMismatch(ValueError):
+    """The folder belongs to a run that was started with other settings."""
+
+
+@dataclass
+class Run:
+    """A recipe's settings and its folder.
+
+    Attributes:
+        name: name of the recipe and of the entry it makes.
+        folder: where everything is written.
+        epochs: passes over the training images.
+        seed: of the weights, the batches and the noise.
+        num_samples: importance samples per image of the final test NLL.
+        test_images: how many test images it is measured on, None for all.
+    """
+
+    name: str
+    folder: Path
+    epochs: int
+    seed: int
+    num_samples: int = 500
+    test_images: int | None = None
+
+    def __post_init__(self):
+        self.folder = Path(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = {"recipe": self.name, "epochs": self.epochs, "seed": self.seed}
+        file = self.folder / "run.json"
+        if file.exists():
+            found = json.loads(file.read_text())
+            if found != settings:
+                raise RunMismatch(
+                    f"{self.folder} holds another run; resume it with its own "
+                    f"settings or choose another --run-dir. Received: {settings}, "
+                    f"found: {found}"
+                )
+        else:
+            write_json(file, settings)
+        keras.utils.set_random_seed(self.seed)
+
+    def fit(
+        self,
+        model: keras.Model,
+        data: datasets.Dataset,
+        *,
+        batch_size: int,
+        binarise: bool = False,
+    ) -> keras.Model:
+        """Trains for `epochs`, or goes on from the last checkpoint; returns the model.
+
+        The batches of an epoch depend on the seed and its number only, so a resumed
+        run sees what an uninterrupted one would have seen.
+        """
+        checkpoint = Checkpoint(self.folder)
+        steps = datasets.steps_per_epoch(data.train, batch_size)
+        model = checkpoint.restore(model)
+        done = len(checkpoint.history)
+        train = datasets.stream(
+            data.train, batch_size, seed=self.seed, binarise=binarise, start_epoch=done
+        )
+        validation = evaluation_images(data.validation, binarise)
+        model.fit(
+            train,
+            steps_per_epoch=steps,
+            epochs=self.epochs,
+            initial_epoch=done,
+            shuffle=False,  # the stream shuffles
+            validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(500),
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(),
+                keras.callbacks.TensorBoard(self.folder / "logs", write_graph=False),
+                Pictures(self.folder / "logs", validation[:10]),
+                checkpoint,
+            ],
+        )
+        return model
+
+    @property
+    def history(self) -> list[dict]:
+        """Metrics and seconds of every epoch so far."""
+        return Checkpoint(self.folder).history
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves after every epoch under a temporary name, then renames: never half a file.
+
+    Args:
+        folder: where `checkpoint.keras` and `history.json` live.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.file = folder / "checkpoint.keras"
+        self.history_file = folder / "history.json"
+        self.history = []
+        if self.file.exists():
+            self.history = json.loads(self.history_file.read_text())
+
+    def restore(self, model: keras.Model) -> keras.Model:
+        """The model of the last checkpoint; `model` itself where there is none."""
+        if not self.file.exists():
+            return model
+        restored = keras.saving.load_model(self.file)
+        done = int(restored.step) // self._steps_per_epoch()
+        self.history = self.history[:done]
+        return restored
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            return
+        seconds = time.perf_counter() - self.started
+        self.history.append({**logs, "seconds": seconds, "steps": self.params["steps"]})
+        write_json(self.history_file, self.history)
+        partial = self.file.with_name("partial.keras")
+        self.model.save(partial)
+        os.replace(partial, self.file)
+
+    def _steps_per_epoch(self) -> int:
+        return self.history[0]["steps"]
+
+
+class Pictures(keras.callbacks.Callback):
+    """Reconstructions and samples of every epoch, for TensorBoard's image tab."""
+
+    def __init__(self, folder: Path, images: np.ndarray):
+        super().__init__()
+        self.writer = tf.summary.create_file_writer(str(folder / "images"))
+        self.images = images
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.writer.as_default(step=epoch):
+            for name, figure in (
+                ("reconstructions", figures.reconstructions(self.model, self.images)),
+                ("samples", figures.samples(self.model, 50)),
+            ):
+                tf.summary.image(name, figures.as_array(figure)[None])
+
+
+def evaluation_images(images: np.ndarray, binarise: bool) -> np.ndarray:
+    """Images as a model is judged on them, float32 in [0, 1]; binarised only once."""
+    if binarise:
+        return datasets.binarise(images)
+    return images if images.dtype == np.float32 else np.float32(images) / 255
+
+
+def write_json(file: Path, content) -> None:
+    """Writes JSON under a temporary name, then renames."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, file)

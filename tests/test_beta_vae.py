@@ -1,0 +1,112 @@
+"""beta-VAE and its two descendants: each objective against hand values."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import special, stats
+
+import zoo
+from tests import configs
+from zoo import bounds
+from zoo.bounds import Latent
+from zoo.draws import Sample, seed_words
+from zoo.variants.beta_tcvae import decompose
+
+tfd = tfp.distributions
+
+
+def terms(model, x):
+    latents = model.infer(x, Sample(1, seed_words(0)))
+    likelihood = model.likelihood(latents[0].z)
+    return model.objective(x, latents, likelihood), latents
+
+
+def trained(model, x):
+    model.compile(configs.optimizer())
+    model.fit(x, batch_size=32, epochs=2, verbose=0, shuffle=False)
+    return model
+
+
+def test_beta_one_is_the_vae(digits):
+    vae = trained(configs.build(), digits)
+    beta = trained(configs.build(zoo.BetaVAE, beta=1.0), digits)
+    configs.assert_same_variables(vae, beta)
+
+
+def test_a_larger_beta_buys_a_smaller_rate():
+    rates = []
+    for beta in (0.1, 1.0, 10.0):
+        model = configs.build(zoo.BetaVAE, beta=beta)
+        model.compile(configs.optimizer())
+        model.fit(configs.BINARY, epochs=10, batch_size=32, verbose=0)
+        rates.append(model.evaluate(configs.BINARY, verbose=0, return_dict=True))
+    rates = [metrics["rate"] for metrics in rates]
+    assert rates[0] > rates[1] > rates[2]
+
+
+def test_capacity_is_the_distance_from_c(digits):
+    model = configs.build(zoo.CapacityVAE, gamma=3.0, capacity=2.0)
+    found, latents = terms(model, digits)
+    rate = float(tf.reduce_mean(bounds.total_rate(latents)))
+    assert float(found["rate"]) == pytest.approx(3.0 * abs(rate - 2.0), rel=1e-6)
+
+
+def test_capacity_is_reached():
+    model = configs.build(zoo.CapacityVAE, gamma=30.0, capacity=4.0)
+    model.compile(configs.optimizer())
+    model.fit(configs.BINARY, epochs=30, batch_size=32, verbose=0)
+    rate = model.evaluate(configs.BINARY, verbose=0, return_dict=True)["rate"]
+    assert rate == pytest.approx(4.0, abs=0.5)  # gamma holds it within noise
+
+
+def test_the_parts_sum_to_the_rate(digits):
+    model = configs.build(zoo.BetaTCVAE, dataset_size=1000)
+    (latent,) = model.infer(digits, Sample(2, seed_words(0)))
+    total = tf.add_n(decompose(latent, 1000))
+    rate = latent.log_q - latent.prior.log_prob(latent.z)
+    np.testing.assert_allclose(total, rate, atol=1e-4)  # float32 sums of tens
+
+
+def test_all_weights_one_is_the_monte_carlo_vae(digits):
+    model = configs.build(zoo.BetaTCVAE, dataset_size=1000, beta=1.0)
+    found, latents = terms(model, digits)
+    rate = latents[0].log_q - latents[0].prior.log_prob(latents[0].z)
+    total = found["mutual_information"] + found["total_correlation"]
+    total += found["dimension_kl"]
+    np.testing.assert_allclose(total, rate, atol=1e-4)
+
+
+def test_the_parts_against_scipy():
+    rng = np.random.default_rng(0)
+    loc, scale = rng.normal(size=(5, 2)), rng.uniform(0.3, 1.0, size=(5, 2))
+    z = rng.normal(size=(1, 5, 2))
+    posterior = tfd.Independent(tfd.Normal(np.float32(loc), np.float32(scale)), 1)
+    prior = tfd.Independent(tfd.Normal(tf.zeros(2), 1.0), 1)
+    z32 = tf.constant(z, tf.float32)
+    latent = Latent(z32, posterior.log_prob(z32), posterior, prior)
+    found = decompose(latent, dataset_size=1)  # then q(z) is the batch's own mixture
+    pairs = stats.norm.logpdf(z[0, :, None], loc, scale)  # [B, B, D]
+    log_q = np.diagonal(pairs.sum(-1))
+    log_mixture = special.logsumexp(pairs.sum(-1), axis=1) - np.log(5)
+    log_marginals = (special.logsumexp(pairs, axis=1) - np.log(5)).sum(-1)
+    log_prior = stats.norm.logpdf(z[0]).sum(-1)
+    by_hand = (
+        log_q - log_mixture, log_mixture - log_marginals, log_marginals - log_prior
+    )  # fmt: skip
+    for part, expected in zip(found, by_hand):
+        np.testing.assert_allclose(part[0], expected, atol=1e-5)
+
+
+def test_total_correlation_alone_is_weighted(digits):
+    found = {
+        beta: terms(configs.build(zoo.BetaTCVAE, dataset_size=64, beta=beta), digits)[0]
+        for beta in (1.0, 5.0)
+    }
+    for name, factor in (
+        ("distortion", 1.0), ("mutual_information", 1.0),
+        ("total_correlation", 5.0), ("dimension_kl", 1.0),
+    ):  # fmt: skip
+        np.testing.assert_allclose(
+            found[5.0][name], factor * found[1.0][name], rtol=1e-5
+        )

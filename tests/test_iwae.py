@@ -1,0 +1,149 @@
+"""IWAE: equal to the VAE at K = 1, and a gradient that keeps its mean."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import zoo
+from tests import configs
+from zoo import bounds
+from zoo.draws import Sample, seed_words
+from zoo.priors import Prior
+
+tfd = tfp.distributions
+
+
+class OneComponent(Prior):
+    """N(0, I) in a guise without analytic KL, so that every rate is Monte Carlo."""
+
+    def distribution(self, model):
+        normal = tfd.MultivariateNormalDiag(tf.zeros([1, self.latent_dim]))
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=[0.0]), normal)
+
+
+def loss_and_gradients(model, x):
+    with tf.GradientTape() as tape:
+        model(x, training=True)
+        loss = tf.add_n(model.losses)
+    gradients = tape.gradient(loss, model.trainable_weights)
+    return loss.numpy(), [gradient.numpy() for gradient in gradients]
+
+
+def test_one_sample_is_the_vae(digits):
+    prior = OneComponent(configs.LATENT_DIM)
+    vae = configs.build(prior=prior)
+    iwae = configs.build(zoo.IWAE, prior=prior, num_samples=1)
+    (loss, gradients), (iw_loss, iw_gradients) = (
+        loss_and_gradients(model, digits) for model in (vae, iwae)
+    )
+    np.testing.assert_allclose(iw_loss, loss, rtol=1e-6)  # float32 sums, other order
+    for one, other in zip(gradients, iw_gradients):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_the_loss_is_the_bound_by_hand(digits):
+    iwae = configs.build(zoo.IWAE, num_samples=7)
+    draw = Sample(7, seed_words(1))
+    latents = iwae.infer(digits, draw)
+    likelihood = iwae.likelihood(latents[0].z)
+    log_w = bounds.log_weights(likelihood.log_prob(digits), latents).numpy()
+    (term,) = iwae.objective(digits, latents, likelihood).values()
+    by_hand = -np.log(np.mean(np.exp(log_w.astype(np.float64)), axis=0))
+    np.testing.assert_allclose(term, by_hand, rtol=1e-5)  # float32
+
+
+def test_beta_weighs_the_latents_terms(digits):
+    iwae = configs.build(zoo.IWAE, num_samples=3, beta=0.0)
+    latents = iwae.infer(digits, Sample(3, seed_words(1)))
+    likelihood = iwae.likelihood(latents[0].z)
+    (term,) = iwae.objective(digits, latents, likelihood).values()
+    log_p = likelihood.log_prob(digits)
+    np.testing.assert_allclose(term, -bounds.iw_elbo(log_p), rtol=1e-6)
+
+
+def gradients_per_repeat(model, x, repeats):
+    """Encoder and decoder gradients of `repeats` independent draws, flattened."""
+    groups = {"encoder": [], "decoder": []}
+    weights = {
+        "encoder": model.encoder.weights + model.posterior_head.weights,
+        "decoder": model.decoder.weights,
+    }
+    for seed in range(repeats):
+        with tf.GradientTape(persistent=True) as tape:
+            latents = model.infer(x, Sample(model.num_samples, seed_words(seed)))
+            likelihood = model.likelihood(latents[0].z)
+            (term,) = model.objective(x, latents, likelihood).values()
+            loss = tf.reduce_mean(term)
+        for name, group in groups.items():
+            found = tape.gradient(loss, [w.value for w in weights[name]])
+            group.append(np.concatenate([np.ravel(g) for g in found]))
+    return {name: np.stack(group) for name, group in groups.items()}
+
+
+def test_doubly_reparameterised_gradient_has_the_same_mean():
+    x = np.repeat(configs.BINARY[:4], 32, axis=0)
+    plain, doubly = (
+        gradients_per_repeat(
+            configs.build(zoo.IWAE, num_samples=8, doubly_reparameterised=doubly),
+            x,
+            repeats=60,
+        )
+        for doubly in (False, True)
+    )
+    # Same draws, and the decoder's gradient is the same estimator.
+    np.testing.assert_allclose(plain["decoder"], doubly["decoder"], atol=1e-4)
+    difference = plain["encoder"] - doubly["encoder"]
+    error = difference.std(axis=0) / np.sqrt(len(difference))
+    # Paired difference of zero mean; 5 standard errors, as there are 1000 weights.
+    assert (np.abs(difference.mean(axis=0)) <= 5 * error + 1e-6).all()
+    assert np.abs(difference).max() > 1e-3  # yet two different estimators
+
+
+def test_doubly_reparameterised_gradient_is_silent_at_the_exact_posterior():
+    exact = configs.LinearGaussian.make(orthogonal=True)
+    vae = exact.model("diagonal")
+    noise = {}
+    for doubly in (False, True):
+        iwae = zoo.IWAE(
+            vae.encoder,
+            vae.decoder,
+            vae.latent_dim,
+            posterior=vae.posterior_head,
+            likelihood=vae.likelihood_head,
+            num_samples=8,
+            doubly_reparameterised=doubly,
+        )
+        found = gradients_per_repeat(iwae, exact.data(16), repeats=5)["encoder"]
+        noise[doubly] = np.abs(found).max()
+    assert noise[True] < 1e-4  # every log weight is log p(x): float32 rounding only
+    assert noise[False] > 100 * noise[True]
+
+
+def test_doubly_reparameterised_leaves_the_bound_alone(digits):
+    plain = configs.build(zoo.IWAE)
+    doubly = configs.build(zoo.IWAE, doubly_reparameterised=True)
+    np.testing.assert_allclose(
+        plain.log_likelihood(digits, 16), doubly.log_likelihood(digits, 16), rtol=1e-6
+    )
+
+
+def test_free_bits_are_refused():
+    with pytest.raises(ValueError, match=r"free_bits=0\.5"):
+        configs.build(zoo.IWAE, free_bits=0.5)
+
+
+def test_doubly_reparameterised_wants_a_diagonal_normal(digits):
+    @keras.saving.register_keras_serializable("tests")
+    class Full(zoo.DiagonalNormal):
+        def call(self, features):
+            diagonal = super().call(features)
+            return tfd.MultivariateNormalDiag(diagonal.mean(), diagonal.stddev())
+
+    iwae = configs.build(
+        zoo.IWAE, posterior=Full(configs.LATENT_DIM), doubly_reparameterised=True
+    )
+    iwae.compile("adam")
+    with pytest.raises(ValueError, match="needs a diagonal normal posterior"):
+        iwae.fit(digits, verbose=0)

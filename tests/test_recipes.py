@@ -1,0 +1,184 @@
+"""The command line, runs that survive a kill, and what a finished entry holds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import zoo
+from recipes import cli, datasets, figures, publish, runs
+from tests import digits_run
+
+ROOT = Path(__file__).parent.parent
+RUN = [sys.executable, ROOT / "tests" / "digits_run.py"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def weights(file):
+    found = {}
+
+    def collect(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with h5py.File(file) as content:
+        content.visititems(collect)
+    return found
+
+
+def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*RUN, whole], env=ENVIRONMENT, check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*RUN, killed], env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    )
+    history = killed / "history.json"
+    while not (history.exists() and len(json.loads(history.read_text())) >= 2):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "final.weights.h5").exists()
+    (killed / "partial.keras").write_bytes(b"half a checkpoint")
+    subprocess.run([*RUN, killed], env=ENVIRONMENT, check=True, capture_output=True)
+    assert len(json.loads(history.read_text())) == 6
+    first, second = (weights(f / "final.weights.h5") for f in (whole, killed))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        # Threads may add floats in another order; one skipped or repeated step, or
+        # other noise, moves weights by the learning rate, 1e-3.
+        np.testing.assert_allclose(value, second[name], atol=2e-5, err_msg=name)
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    runs.Run("one", tmp_path, epochs=2, seed=0)
+    runs.Run("one", tmp_path, epochs=2, seed=0)
+    with pytest.raises(runs.RunMismatch, match="choose another --run-dir"):
+        runs.Run("one", tmp_path, epochs=3, seed=0)
+
+
+@pytest.fixture(scope="module")
+def entry(tmp_path_factory):
+    """A tiny model of digits, trained, measured, drawn, saved, exported, described."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny_digits"
+    run = runs.Run("tiny_digits", folder, epochs=1, seed=0, num_samples=5)
+    data = datasets.load("digits")
+    vae = zoo.VAE(
+        zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
+        zoo.networks.dense_decoder(3, (8, 8, 1), units=(16,)),
+        latent_dim=3,
+    )
+    vae.compile("adam")
+    vae = run.fit(vae, data, batch_size=128, binarise=True)
+    publish.publish(run, vae, data, about="Tiny.", binarise=True)
+    return folder / run.name
+
+
+def test_an_entry_is_complete(entry):
+    for name in ("config.json", "metadata.json", "model.weights.h5", "README.md"):
+        assert (entry / name).stat().st_size > 0
+    assert (entry / "serving" / "1" / "saved_model.pb").exists()
+    drawn = {file.stem for file in (entry / "figures").glob("*.png")}
+    assert drawn == {
+        "samples", "reconstructions", "traversal", "latent_space", "history"
+    }  # fmt: skip
+    metrics = json.loads((entry / "metadata.json").read_text())["metrics"]
+    total = metrics["rate"]["value"] + metrics["distortion"]["value"]
+    assert metrics["elbo"]["value"] == pytest.approx(-total)
+    assert metrics["nll"]["value"] < -metrics["elbo"]["value"]
+    assert "5 importance samples" in metrics["nll"]["protocol"]
+
+
+def test_evaluate_repeats_the_card(entry, tmp_path):
+    file = tmp_path / "metrics.json"
+    arguments = ["evaluate", str(entry), "--samples", "5", "--json", str(file)]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(file.read_text())
+    promised = json.loads((entry / "metadata.json").read_text())["metrics"]
+    for name in ("nll", "elbo", "rate", "distortion"):
+        # Same draws; float sums may differ in order.
+        assert found[name]["value"] == pytest.approx(promised[name]["value"], rel=1e-5)
+
+
+def test_figures_and_export_write_where_told(entry, tmp_path):
+    for command in ("figures", "export"):
+        output = tmp_path / command
+        result = CliRunner().invoke(
+            cli.app, [command, str(entry), "--output", str(output)]
+        )
+        assert result.exit_code == 0, result.output
+        assert any(output.iterdir())
+
+
+def test_a_checkpoint_remains_when_the_disk_is_full(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    main = digits_run.main
+    save = zoo.VAE.save
+    calls = []
+
+    def full_disk(self, file, *args, **kwargs):
+        calls.append(file)
+        if len(calls) == 3:
+            Path(file).write_bytes(b"half")
+            raise OSError(28, "No space left on device", str(file))
+        return save(self, file, *args, **kwargs)
+
+    monkeypatch.setattr(zoo.VAE, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        main(str(folder))
+    monkeypatch.undo()
+    main(str(folder))
+    assert len(json.loads((folder / "history.json").read_text())) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--help"], 0, "Begin with"),
+        (["list"], 0, "conv_vae_mnist"),
+        (["train", "no_such_recipe"], 2, "conv_vae_mnist"),
+        (["train", "conv_vae_mnist", "--epochs", "0"], 2, "epochs"),
+        (["evaluate", "no_such_entry"], 1, "No pretrained entry"),
+        (["nonsense"], 2, "No such command"),
+    ],
+)
+def test_exit_codes_and_messages(arguments, code, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes", *arguments],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_every_recipe_says_what_it_makes():
+    for name in cli.recipe_names():
+        recipe = cli.load_recipe(name)
+        assert recipe.__doc__.splitlines()[0].endswith(".")
+        assert recipe.EPOCHS >= 1
+        assert callable(recipe.train)
+
+
+def test_a_grid_is_what_it_shows():
+    rows = np.zeros((2, 3, 4, 5, 1))
+    rows[1, 2] = 1.0
+    figure = figures.grid(list(rows), ["a", "b"])
+    (axes,) = figure.axes
+    shown = np.asarray(axes.images[0].get_array())
+    assert shown.shape == (8, 15)
+    assert shown[4:, 10:].min() == 1.0
+    assert shown.sum() == 20
+    assert figures.as_array(figure).shape[-1] == 4
