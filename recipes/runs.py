@@ -87,7 +87,6 @@ class Run:
             steps_per_epoch=steps,
             epochs=self.epochs,
             initial_epoch=done,
-            shuffle=False,  # the stream shuffles
             validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(500),
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),

@@ -42,12 +42,14 @@ def total_rate(latents: list[Latent]) -> tf.Tensor:
 
 
 def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
-    """max(floor, batch mean of the rate) in nats, `[K, B] -> []`.
+    """max(floor, batch mean of the rate) in nats, `[K, B] -> []`; no floor at 0.
 
     The mean comes before the maximum, so that single examples may stay below the
     floor (Kingma et al., 2016, eq. 15). `floor` is in nats per latent layer.
     """
-    return tf.maximum(tf.cast(floor, rate.dtype), tf.reduce_mean(rate))
+    floor, mean = tf.cast(floor, rate.dtype), tf.reduce_mean(rate)
+    # A sampled rate may be negative: clipping it at 0 would bias it.
+    return tf.where(floor > 0.0, tf.maximum(floor, mean), mean)
 
 
 def elbo(distortion: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:

@@ -53,10 +53,33 @@ def check_source(source, event_shape, support) -> None:
         if first is None:
             raise ValueError(f"Data must not be empty. Received: {source}")
         check_source(first, event_shape, support)
-    elif isinstance(source, keras.utils.PyDataset | tuple | list):
+    elif isinstance(source, tuple | list):
+        if not source:
+            raise ValueError(f"Data must not be empty. Received: {source}")
+        refuse_weights(*source[2:])
+        check_source(source[0], event_shape, support)
+    elif isinstance(source, keras.utils.PyDataset):
         check_source(source[0], event_shape, support)
     elif hasattr(source, "shape"):
-        check_array(source, event_shape, support)
+        array = source if hasattr(source, "dtype") else np.asarray(source)
+        check_array(array, event_shape, support)
+
+
+def refuse_weights(*weights) -> None:
+    """Raises a ValueError if there are weights of samples or of classes."""
+    for weight in weights:
+        if weight is not None:
+            raise ValueError(
+                "`sample_weight` and `class_weight` are not supported: the objective "
+                f"is a mean over the batch. Received: {weight}"
+            )
+
+
+def at_least_one(**counts: int) -> None:
+    """Raises a ValueError that names the count which is less than one."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")
 
 
 def check_networks(model) -> None:

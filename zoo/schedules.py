@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from zoo.checks import at_least_one
+
 Schedule = float | keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -15,12 +17,16 @@ class Linear(keras.optimizers.schedules.LearningRateSchedule):
         end: value from step `steps` on.
         steps: length of the ramp in training steps.
 
+    Raises:
+        ValueError: if there is not at least one step.
+
     Example:
         warm_up = zoo.schedules.Linear(0.0, 1.0, steps=200 * steps_per_epoch)
         vae = zoo.VAE(encoder, decoder, latent_dim=32, beta=warm_up)
     """
 
     def __init__(self, start: float, end: float, steps: int):
+        at_least_one(steps=steps)
         self.start = start
         self.end = end
         self.steps = steps

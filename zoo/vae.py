@@ -65,6 +65,7 @@ class VAE(keras.Model):
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
+        checks.at_least_one(num_samples=num_samples)
         self.encoder = encoder
         self.decoder = decoder
         self.latent_dim = latent_dim
@@ -170,6 +171,8 @@ class VAE(keras.Model):
         Holds `chunk` samples in memory at a time and streams their log-mean-exp
         (Burda et al., 2016, eq. 8). `zoo.evaluation` does it for whole data sets.
         """
+        if not tf.is_tensor(num_samples):
+            checks.at_least_one(num_samples=num_samples, chunk=chunk)
         x = self._as_batch(x)
         seed = seed_words(seed)
         num_chunks = -(-num_samples // chunk)
@@ -196,11 +199,15 @@ class VAE(keras.Model):
         checks.check_source(data, self.event_shape, self.likelihood_head.support)
 
     def fit(self, x=None, *args, validation_data=None, **kwargs):
+        checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
         self.check(x)
         self.check(validation_data)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
         return super().fit(x, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
+        checks.refuse_weights(kwargs.get("sample_weight"))
         self.check(x)
         return super().evaluate(x, *args, **kwargs)
 
@@ -234,11 +241,7 @@ class VAE(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
-        if sample_weight is not None:
-            raise ValueError(
-                "`sample_weight` and `class_weight` are not supported: the objective "
-                f"is a mean over the batch. Received: sample_weight={sample_weight}"
-            )
+        checks.refuse_weights(sample_weight)
         return super().compute_loss(x, y, y_pred, **kwargs)
 
     def get_config(self):

@@ -1,0 +1,53 @@
+"""The common ground of the comparison: networks and data of Burda et al. (2016).
+
+Two tanh layers of 200 units each way, 50 latents, MNIST binarised anew for every batch.
+The paper trains for about 3280 epochs of batches of 20; these recipes for far fewer of
+batches of 100, all alike, so that the variants can be compared with one another.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+import zoo
+from recipes import datasets, publish
+from recipes.runs import Run
+
+SHAPE = (28, 28, 1)
+LATENT_DIM = 50
+BATCH_SIZE = 100
+
+
+def networks(
+    latent_dim: int = LATENT_DIM, channels: int = 1
+) -> tuple[keras.Model, ...]:
+    """Encoder and decoder; `channels` parameters per pixel."""
+    return (
+        zoo.networks.dense_encoder(SHAPE, (200, 200), "tanh"),
+        zoo.networks.dense_decoder(
+            latent_dim, (*SHAPE[:2], channels), (200, 200), "tanh"
+        ),
+    )
+
+
+def train(run: Run, build: Callable[[], zoo.VAE], about: str) -> Path:
+    """Trains a model on dynamically binarised MNIST and publishes it.
+
+    Args:
+        run: the recipe's run.
+        build: returns the model, uncompiled.
+        about: what it is, for its card.
+    """
+    data = datasets.load("mnist")
+    model = build()
+    compile_cosine(model, run, data)
+    model = run.fit(model, data, batch_size=BATCH_SIZE, binarise=True)
+    return publish.publish(run, model, data, about=about, binarise=True)
+
+
+def compile_cosine(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:
+    """Adam from 1e-3 down to 1e-5 along a cosine."""
+    steps = run.epochs * datasets.steps_per_epoch(data.train, BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
+    model.compile(keras.optimizers.Adam(rate), steps_per_execution=10)

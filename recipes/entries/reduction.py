@@ -1,0 +1,134 @@
+"""PCA, autoencoder and VAE as dimensionality reductions of MNIST and Fashion-MNIST.
+
+Grey images to 2, 8 and 32 numbers and back: the error of the way back, and how well a
+nearest-neighbour and a linear classifier read the class off the codes. A study: it
+makes a table and a picture, no entry. Fashion-MNIST is left out where there is none.
+"""
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import zoo
+from recipes import burda, datasets
+from recipes.runs import Run, evaluation_images, write_json
+
+EPOCHS = 10
+DATA = ("mnist", "fashion_mnist")
+DIMENSIONS = (2, 8, 32)
+PROBE = 10_000  # training images whose codes the classifiers learn from
+
+
+def train(run: Run) -> None:
+    results, codes = [], {}
+    for name in DATA:
+        try:
+            data = datasets.load(name)
+        except datasets.DatasetUnavailable as error:
+            Console().print(f"{name} is left out. {error}")
+            continue
+        for dims in DIMENSIONS:
+            for method, fit in METHODS.items():
+                print(f"{name}, {dims} dimensions, {method}")
+                encode, decode = fit(run, data, dims)
+                scores, test_codes = judge(encode, decode, data)
+                results.append(
+                    {"data": name, "dimensions": dims, "method": method, **scores}
+                )
+                if dims == 2:
+                    codes[name, method] = test_codes, data.labels["test"]
+    write_json(run.folder / "results.json", results)
+    folder = run.folder / "figures"
+    folder.mkdir(exist_ok=True)
+    draw(codes).savefig(folder / "reduction.png")
+    print_table(results)
+
+
+def fit_pca(run, data, dims):
+    x = evaluation_images(data.train, binarise=False).reshape(len(data.train), -1)
+    pca = PCA(dims, random_state=run.seed).fit(x)
+    return (
+        lambda images: pca.transform(images.reshape(len(images), -1)),
+        lambda z: pca.inverse_transform(z).reshape(-1, *burda.SHAPE),
+    )
+
+
+def fit_network(cls, run, data, dims):
+    """An autoencoder or a VAE with the same networks, likelihood and training.
+
+    The likelihood's sigma of 0.2 is about the error that they reach per pixel.
+    """
+    model = cls(*burda.networks(dims), dims, likelihood=zoo.Normal(0.2), seed=run.seed)
+    burda.compile_cosine(model, run, data)
+    model.fit(
+        datasets.stream(data.train, burda.BATCH_SIZE, seed=run.seed),
+        steps_per_epoch=datasets.steps_per_epoch(data.train, burda.BATCH_SIZE),
+        epochs=run.epochs,
+        verbose=2,
+    )
+    encode, decode = tf.function(model.encode), tf.function(model.decode)
+    return (
+        lambda images: encode(tf.constant(images))[0].numpy(),
+        lambda z: decode(tf.constant(z)).numpy(),
+    )
+
+
+METHODS = {
+    "PCA": fit_pca,
+    "AE": lambda *args: fit_network(zoo.Autoencoder, *args),
+    "VAE": lambda *args: fit_network(zoo.VAE, *args),
+}
+
+
+def judge(encode, decode, data) -> tuple[dict[str, float], np.ndarray]:
+    """Test error per pixel and accuracies of classifiers on the codes."""
+    train, test = (evaluation_images(x, False) for x in (data.train, data.test))
+    z, z_test = encode(train[:PROBE]), encode(test)
+    labels = data.labels["train"][:PROBE]
+    probes = {
+        "knn": KNeighborsClassifier(5),
+        "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
+    }
+    scores = {
+        name: float(probe.fit(z, labels).score(z_test, data.labels["test"]))
+        for name, probe in probes.items()
+    }
+    error = np.square(decode(z_test) - test).mean(dtype=np.float64)
+    return {"mse": float(error), **scores}, z_test
+
+
+def draw(codes: dict) -> Figure:
+    """Two-dimensional test codes by class: a row per data set, a column per method."""
+    rows = len({name for name, _ in codes})
+    figure = Figure(figsize=(9.6, 3.2 * rows), dpi=150, layout="constrained")
+    panels = np.ravel(figure.subplots(rows, len(METHODS)))
+    for axes, ((name, method), (z, labels)) in zip(panels, codes.items()):
+        low, high = np.percentile(z, [1, 99], axis=0)
+        dots = axes.scatter(*z[:3000].T, s=2, c=labels[:3000], cmap="tab10")
+        axes.set(title=f"{method}, {name}", xticks=[], yticks=[])
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    figure.colorbar(dots, ax=panels.tolist(), label="class", shrink=0.6)
+    return figure
+
+
+def print_table(results: list[dict]) -> None:
+    table = Table(title="Test images: error per pixel, accuracy on the codes")
+    for column in ("data", "dimensions", "method", "MSE", "5-NN", "linear"):
+        table.add_column(column)
+    for row in results:
+        table.add_row(
+            row["data"],
+            str(row["dimensions"]),
+            row["method"],
+            f"{row['mse']:.4f}",
+            f"{row['knn']:.3f}",
+            f"{row['linear']:.3f}",
+        )
+    Console().print(table)

@@ -1,0 +1,240 @@
+"""Real data, tiny models and the table of rows that the battery runs over."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import stats
+from sklearn import datasets
+
+import zoo
+from zoo.heads import Head
+
+tfd = tfp.distributions
+
+IMAGE = (8, 8, 1)
+LATENT_DIM = 4
+
+GREY = (datasets.load_digits().images[:256, ..., None] / 16).astype("float32")
+BINARY = np.random.default_rng(0).binomial(1, GREY).astype("float32")
+_wine = datasets.load_wine().data[:128]
+TABLE = ((_wine - _wine.mean(0)) / _wine.std(0)).astype("float32")
+
+NETWORKS = {
+    "dense": (
+        lambda shape: zoo.networks.dense_encoder(shape, units=(16,)),
+        lambda shape: zoo.networks.dense_decoder(LATENT_DIM, shape, units=(16,)),
+    ),
+    "conv": (
+        lambda shape: zoo.networks.conv_encoder(shape, filters=(4,), units=16),
+        lambda shape: zoo.networks.conv_decoder(LATENT_DIM, shape, (4,), units=16),
+    ),
+    "residual": (
+        lambda shape: zoo.networks.residual_encoder(shape, (4,), 1, units=16),
+        lambda shape: zoo.networks.residual_decoder(LATENT_DIM, shape, (4,), 1, 16),
+    ),
+}
+
+
+def build(cls=None, networks="dense", shape=IMAGE, **kwargs) -> zoo.VAE:
+    """A tiny model of any class that takes an encoder and a decoder, seeded."""
+    keras.utils.set_random_seed(0)
+    encoder, decoder = NETWORKS[networks]
+    likelihood = kwargs.get("likelihood") or zoo.Bernoulli()
+    *size, channels = shape
+    params = (*size, channels * likelihood.params_per_channel)
+    return (cls or zoo.VAE)(encoder(shape), decoder(params), LATENT_DIM, **kwargs)
+
+
+def optimizer() -> keras.optimizers.Optimizer:
+    """Adam whose large epsilon keeps its step smooth where gradients vanish.
+
+    Runs that differ in rounding alone can then be compared weight by weight.
+    """
+    return keras.optimizers.Adam(0.01, epsilon=1e-3)
+
+
+def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
+    """Every variable of a model, its optimizer's included."""
+    variables = list(model.variables)
+    if getattr(model, "optimizer", None) is not None:
+        variables += model.optimizer.variables
+    return {f"{i}_{v.path}": np.copy(v.numpy()) for i, v in enumerate(variables)}
+
+
+def assert_same_variables(one, two, atol: float = 0.0) -> None:
+    """Compares two models or snapshots, variable by variable."""
+    one, two = (s if isinstance(s, dict) else snapshot(s) for s in (one, two))
+    assert len(one) == len(two)
+    for (name, value), other in zip(one.items(), two.values()):
+        np.testing.assert_allclose(value, other, rtol=0, atol=atol, err_msg=name)
+
+
+class LinearGaussian(NamedTuple):
+    """x = W z + b + sigma * noise, z ~ N(0, I): every quantity has a closed form."""
+
+    weights: np.ndarray  # [D, X]
+    bias: np.ndarray  # [X]
+    sigma: float
+
+    @classmethod
+    def make(cls, orthogonal: bool, data_dim=5, latent_dim=2, sigma=0.6):
+        rng = np.random.default_rng(0)
+        weights = rng.normal(size=(latent_dim, data_dim))
+        if orthogonal:  # then the posterior is diagonal
+            weights = np.linalg.qr(weights.T)[0].T * [[1.5], [0.7]]
+        return cls(weights, rng.normal(size=data_dim), sigma)
+
+    @property
+    def marginal(self):
+        """p(x), as SciPy has it."""
+        cov = self.weights.T @ self.weights + self.sigma**2 * np.eye(len(self.bias))
+        return stats.multivariate_normal(self.bias, cov)
+
+    def data(self, num_rows: int) -> np.ndarray:
+        return (
+            self.marginal.rvs(num_rows, random_state=1)
+            .reshape(num_rows, -1)
+            .astype("f4")
+        )
+
+    def posterior(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """p(z|x) as loc = x @ kernel + offset and a covariance (Bishop, eq. 2.116)."""
+        latent_dim = len(self.weights)
+        precision = np.eye(latent_dim) + self.weights @ self.weights.T / self.sigma**2
+        cov = np.linalg.inv(precision)
+        kernel = self.weights.T @ cov / self.sigma**2
+        return kernel, -self.bias @ kernel, cov
+
+    def model(self, head: str = "exact", **kwargs) -> zoo.VAE:
+        """A VAE of this decoder.
+
+        Its posterior is p(z|x) as a full or, for orthogonal weights, a diagonal normal,
+        or the prior, widened: wrong on purpose.
+        """
+        latent_dim, data_dim = self.weights.shape
+        encoder = keras.Sequential([keras.Input((data_dim,)), keras.layers.Identity()])
+        decoder = keras.Sequential(
+            [keras.Input((latent_dim,)), keras.layers.Dense(data_dim)]
+        )
+        decoder.set_weights([self.weights, self.bias])
+        kernel, offset, cov = self.posterior()
+        if head == "full":
+            posterior = FullNormal(latent_dim)
+            values = [np.linalg.cholesky(cov), kernel, offset]
+        else:
+            posterior = zoo.DiagonalNormal(latent_dim)
+            scale = np.sqrt(np.diag(cov))
+            if head == "wrong":
+                kernel, offset, scale = 0 * kernel, 0 * offset, 0 * scale + 1.1
+            raw_scale = np.log(np.expm1(scale - posterior.min_scale))
+            values = [
+                np.concatenate([kernel, 0 * kernel], axis=1),
+                np.concatenate([offset, raw_scale]),
+            ]
+        model = zoo.VAE(
+            encoder,
+            decoder,
+            latent_dim,
+            posterior=posterior,
+            likelihood=zoo.Normal(self.sigma),
+            **kwargs,
+        )
+        posterior.set_weights(values)
+        return model
+
+
+@keras.saving.register_keras_serializable("zoo_tests")
+class FullNormal(Head):
+    """q(z|x) with one full covariance for all x; TFP has no rate for it."""
+
+    def __init__(self, latent_dim: int, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim = latent_dim
+        self.loc = keras.layers.Dense(latent_dim, dtype="float32", name="loc")
+
+    def build(self, features_shape):
+        self.loc.build(features_shape)
+        shape = (self.latent_dim, self.latent_dim)
+        self.scale = self.add_weight(shape=shape, initializer="identity", name="scale")
+
+    def call(self, features):
+        scale = tf.convert_to_tensor(self.scale)
+        return tfd.MultivariateNormalTriL(self.loc(features), scale)
+
+
+class Row(NamedTuple):
+    """One model of the battery: how to build it and real data that it takes."""
+
+    build: Callable[[], zoo.VAE]
+    data: np.ndarray
+
+
+def ladder(cls, **kwargs) -> zoo.VAE:
+    """A tiny model of two latent layers."""
+    return build(cls, upper_dims=(2,), upper_units=(8,), **kwargs)
+
+
+def with_prior(prior: type, **kwargs) -> Row:
+    """A row of a VAE whose prior is the point."""
+    return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)
+
+
+CONFIGS = {
+    "vae_dense_bernoulli": Row(lambda: build(), BINARY),
+    "vae_conv_bernoulli": Row(lambda: build(networks="conv"), BINARY),
+    "vae_residual_bernoulli": Row(lambda: build(networks="residual"), BINARY),
+    "vae_grey_bernoulli": Row(lambda: build(), GREY),
+    "vae_conv_normal": Row(
+        lambda: build(None, "conv", likelihood=zoo.Normal(0.3)), GREY
+    ),
+    "vae_table_normal": Row(
+        lambda: build(shape=TABLE.shape[1:], likelihood=zoo.Normal()), TABLE
+    ),
+    "vae_five_samples": Row(lambda: build(num_samples=5), BINARY),
+    "vae_beta_schedule": Row(
+        lambda: build(beta=zoo.schedules.Linear(0.0, 1.0, steps=20)), BINARY
+    ),
+    "vae_free_bits": Row(lambda: build(free_bits=0.5), BINARY),
+    "vae_full_posterior": Row(lambda: build(posterior=FullNormal(LATENT_DIM)), BINARY),
+    "autoencoder": Row(lambda: build(zoo.Autoencoder), BINARY),
+    "iwae": Row(lambda: build(zoo.IWAE), BINARY),
+    "iwae_doubly_reparameterised": Row(
+        lambda: build(zoo.IWAE, doubly_reparameterised=True), BINARY
+    ),
+    "beta_vae": Row(lambda: build(zoo.BetaVAE), BINARY),
+    "capacity_vae": Row(lambda: build(zoo.CapacityVAE, gamma=10.0), BINARY),
+    "beta_tcvae": Row(lambda: build(zoo.BetaTCVAE, dataset_size=256), BINARY),
+    "sigma_vae_optimal": Row(lambda: build(zoo.SigmaVAE), GREY),
+    "sigma_vae_learned": Row(lambda: build(zoo.SigmaVAE, sigma="learned"), GREY),
+    "vae_per_image": Row(lambda: build(likelihood=zoo.Normal("per_image")), GREY),
+    "vae_per_pixel": Row(lambda: build(likelihood=zoo.Normal("per_pixel")), GREY),
+    "iaf_vae_gated": Row(lambda: build(zoo.IAFVAE, steps=2, units=(8,)), BINARY),
+    "iaf_vae_plain": Row(
+        lambda: build(zoo.IAFVAE, steps=2, units=(8,), gated=False), BINARY
+    ),
+    "iaf_vae_flow_prior": Row(
+        lambda: build(zoo.IAFVAE, steps=2, prior=zoo.FlowPrior(LATENT_DIM)), BINARY
+    ),
+    "ladder_vae": Row(lambda: ladder(zoo.LadderVAE), BINARY),
+    "ladder_vae_normal": Row(
+        lambda: ladder(zoo.LadderVAE, likelihood=zoo.Normal("learned")), GREY
+    ),
+    "hierarchical_vae": Row(lambda: ladder(zoo.HierarchicalVAE), BINARY),
+    "mixture_prior": with_prior(zoo.MixturePrior, components=4),
+    "vamp_prior": with_prior(zoo.VampPrior, components=4),
+    "flow_prior": with_prior(zoo.FlowPrior),
+    "anisotropic_normal": with_prior(zoo.AnisotropicNormal, scales=(2.0, 1.0, 0.5)),
+    "student_t": with_prior(zoo.StudentT),
+    "sparse_prior": with_prior(zoo.SparsePrior),
+    "continuous_bernoulli": Row(
+        lambda: build(likelihood=zoo.ContinuousBernoulli()), GREY
+    ),
+    "discretised_logistic": Row(
+        lambda: build(likelihood=zoo.DiscretisedLogistic(levels=17)), GREY
+    ),
+    "categorical": Row(lambda: build(likelihood=zoo.Categorical(levels=17)), GREY),
+}

@@ -1,0 +1,35 @@
+"""Fixtures that every test file shares."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests import configs
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Every test starts from the same seed and float32 networks, and leaves them."""
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def vae():
+    """A small compiled VAE for binary digits."""
+    model = configs.build()
+    model.compile(configs.optimizer(), jit_compile=False)
+    return model
+
+
+@pytest.fixture
+def digits():
+    """64 binary digits `[64, 8, 8, 1]`."""
+    return configs.BINARY[:64]
+
+
+@pytest.fixture
+def rng():
+    """NumPy's generator, seeded."""
+    return np.random.default_rng(0)

@@ -1,0 +1,162 @@
+"""What every model must do, once for each row of the table."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_probability.python.internal import samplers
+
+import zoo
+from tests.configs import CONFIGS, assert_same_variables, optimizer, snapshot
+from tests.serving_gate import assert_serves
+
+# Two runs of about 16 steps of at most 0.01 that differ in rounding only.
+ROUNDING = 1e-4
+
+
+def train(row, epochs=2, **compile_options):
+    """A fresh model after a few epochs on the row's data, and its history."""
+    keras.utils.set_random_seed(0)
+    model = row.build()
+    model.compile(optimizer(), **{"jit_compile": False, **compile_options})
+    keras.utils.set_random_seed(1)  # the order of the batches
+    history = model.fit(row.data, batch_size=32, epochs=epochs, verbose=0)
+    return model, history.history
+
+
+def fixed_normal(shape, mean=0.0, stddev=1.0, dtype=tf.float32, seed=None, name=""):
+    """Normal noise that is the same whatever the seed: quantiles, in a fixed order."""
+    index = tf.cast(tf.range(1, tf.reduce_prod(shape) + 1), dtype)
+    uniform = tf.math.floormod(index * 0.618034, 1.0) * 0.98 + 0.01
+    return mean + stddev * tf.reshape(tf.math.ndtri(uniform), shape)
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def row(request):
+    return CONFIGS[request.param]
+
+
+@pytest.fixture(scope="module")
+def trained(row):
+    """One run that the tests of a row compare with; none of them changes it."""
+    return train(row)
+
+
+def test_fit_lowers_the_loss(trained):
+    _, history = trained
+    assert np.isfinite(list(history.values())).all()
+    assert {"loss", "elbo", "rate", "distortion"} <= set(history)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_shapes(row, trained):
+    model, _ = trained
+    x = row.data[:4]
+    codes = model.encode(x)
+    assert [code.shape[0] for code in codes] == [4] * len(codes)
+    assert all(code.shape.rank == 2 for code in codes)
+    assert model.decode(*codes).shape == x.shape
+    assert model.reconstruct(x).shape == x.shape
+    assert model.sample(3).shape == (3, *x.shape[1:])
+    assert model.log_weights(x, num_samples=5).shape == (5, 4)
+    assert model.log_likelihood(x, num_samples=5, chunk=2).shape == (4,)
+
+
+def test_answers_are_finite_and_repeat_with_their_seed(row, trained):
+    model, _ = trained
+    x = row.data[:4]
+    draws_z = not isinstance(model, zoo.Autoencoder)  # of x, whose code is a point
+    for answer, random in (
+        (lambda seed: model.sample(3, seed=seed), True),
+        (lambda seed: model.log_weights(x, 5, seed=seed), draws_z),
+        (lambda seed: model.log_likelihood(x, 5, seed=seed, chunk=2), draws_z),
+    ):
+        one, again, other = answer(7), answer(7), answer(8)
+        assert np.isfinite(one).all()
+        np.testing.assert_array_equal(one, again)
+        assert np.array_equal(one, other) != random
+
+
+def test_the_export_serves(row, trained):
+    model, _ = trained
+    assert_serves(model, row.data[:5])
+
+
+def test_training_repeats_with_its_seed(row):
+    small = row._replace(data=row.data[:64])
+    one, _ = train(small, epochs=1, run_eagerly=True)
+    two, _ = train(small, epochs=1, run_eagerly=True)
+    assert_same_variables(one, two, atol=1e-6)  # threads may add in another order
+
+
+def test_steps_per_execution_changes_nothing(row, trained):
+    model, history = trained
+    stepped, stepped_history = train(row, steps_per_execution=4)
+    assert_same_variables(stepped, model, atol=ROUNDING)
+    np.testing.assert_allclose(stepped_history["loss"], history["loss"], rtol=1e-4)
+
+
+def test_xla_changes_nothing(row, monkeypatch):
+    """With the noise held fixed, as XLA draws other numbers from the same seed."""
+    monkeypatch.setattr(samplers, "normal", fixed_normal)
+    small = row._replace(data=row.data[:64])
+    plain, plain_history = train(small, run_eagerly=True)
+    compiled, compiled_history = train(small, jit_compile=True)
+    assert_same_variables(compiled, plain, atol=ROUNDING)
+    np.testing.assert_allclose(
+        compiled_history["loss"], plain_history["loss"], rtol=1e-4
+    )
+
+
+def test_bfloat16_networks_stay_finite(row):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model, history = train(row._replace(data=row.data[:64]), epochs=1, run_eagerly=True)
+    assert model.encoder.compute_dtype == "bfloat16"
+    assert np.isfinite(history["loss"]).all()
+    assert all(np.isfinite(value).all() for value in snapshot(model).values())
+    assert model.reconstruct(row.data[:2]).dtype == tf.float32
+
+
+def test_config_round_trip(row, trained):
+    model, _ = trained
+    config = json.loads(json.dumps(model.get_config()))
+    copy = type(model).from_config(config)
+    copy.set_weights(model.get_weights())
+    for name in set(config) - {"encoder", "decoder"}:  # lists there become tuples
+        assert json.loads(json.dumps(copy.get_config()[name])) == config[name]
+    x = row.data[:4]
+    np.testing.assert_array_equal(copy.reconstruct(x), model.reconstruct(x))
+    np.testing.assert_array_equal(copy.log_weights(x, 2), model.log_weights(x, 2))
+
+
+def test_keras_file_round_trip(row, trained, tmp_path):
+    model, _ = trained
+    model.save(tmp_path / "model.keras")
+    copy = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(copy) is type(model)
+    assert_same_variables(copy, model)
+    x = row.data[:4]
+    np.testing.assert_array_equal(copy.reconstruct(x), model.reconstruct(x))
+    np.testing.assert_array_equal(copy.log_weights(x, 2), model.log_weights(x, 2))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x: x * np.nan, "finite"),
+        (lambda x: x[..., None], "shape"),
+        (lambda x: x[:0], "empty"),
+        (lambda x: (255 * x).astype("uint8"), "divide 8-bit images by 255"),
+    ],
+    ids=["nan", "shape", "empty", "uint8"],
+)
+def test_bad_data_is_refused(row, trained, spoil, message):
+    model, _ = trained
+    before = snapshot(model)
+    bad = spoil(row.data[:8])
+    for refuse in (model.fit, model.evaluate, model.predict, model.reconstruct):
+        with pytest.raises(ValueError, match=message):
+            refuse(bad)
+    assert_same_variables(model, before)

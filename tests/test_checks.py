@@ -1,0 +1,262 @@
+"""What cannot work is refused before the first step, and told what arrived."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import zoo
+from tests import configs
+from tests.configs import assert_same_variables, snapshot
+from zoo.heads import Head
+
+tfd = tfp.distributions
+layers = keras.layers
+
+
+@contextmanager
+def refused(model, message):
+    """The block raises a ValueError and leaves weights and step as they were."""
+    before = snapshot(model.encoder) | snapshot(model.decoder)
+    with pytest.raises(ValueError, match=message):
+        yield
+    assert_same_variables(snapshot(model.encoder) | snapshot(model.decoder), before)
+    assert model.step == 0
+
+
+def with_value(value):
+    """Digits of which one pixel of the last image has another value."""
+    x = configs.BINARY[:32].copy()
+    x[-1, -1, -1] = value
+    return x
+
+
+BAD = {
+    "above": (with_value(1.5), r"must lie in \[0, 1\].*Received: values from 0 to 1.5"),
+    "below": (with_value(-0.5), r"must lie in \[0, 1\].*Received: values from -0.5"),
+    "nan": (with_value(np.nan), r"must be finite\. Received: smallest nan"),
+    "inf": (with_value(np.inf), r"must be finite\. Received: .*largest inf"),
+    "uint8": (
+        (255 * configs.GREY[:32]).astype("uint8"),
+        r"divide 8-bit images by 255\. Received: dtype=uint8",
+    ),
+    "no channel": (
+        configs.BINARY[:32, ..., 0],
+        r"Add the channel axis: `x\[\.\.\., None\]`\. Received: shape=\(32, 8, 8\)",
+    ),
+    "wrong size": (
+        configs.BINARY[:32, :7],
+        r"must have shape \[batch, 8, 8, 1\]\. Received: shape=\(32, 7, 8, 1\)",
+    ),
+    "one image": (configs.BINARY[0], r"Received: shape=\(8, 8, 1\)"),
+    "empty": (
+        configs.BINARY[:0],
+        r"must not be empty\. Received: shape=\(0, 8, 8, 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_arrays(vae, digits, kind):
+    bad, message = BAD[kind]
+    for use in (
+        vae.fit,
+        vae.evaluate,
+        vae.predict,
+        vae.encode,
+        vae.reconstruct,
+        vae.log_weights,
+        vae.log_likelihood,
+        lambda x: vae.fit(tf.constant(x)),
+        lambda x: vae.fit(digits, validation_data=(x, None)),
+        lambda x: vae.fit(digits, validation_data=x),
+    ):
+        with refused(vae, message):
+            use(bad)
+
+
+@pytest.mark.parametrize("kind", sorted(set(BAD) - {"empty"}))
+def test_bad_data_sets(vae, digits, kind):
+    bad, message = BAD[kind]
+    dataset = tf.data.Dataset.from_tensors(bad)
+    labelled = tf.data.Dataset.from_tensors((bad, np.zeros(len(bad))))
+    for use in (
+        lambda: vae.fit(dataset),
+        lambda: vae.fit(labelled),
+        lambda: vae.fit(digits, validation_data=dataset),
+    ):
+        with refused(vae, message):
+            use()
+
+
+@pytest.mark.parametrize("empty", [configs.BINARY[:0], configs.BINARY[:3]])
+def test_empty_data_set(vae, empty):
+    dataset = tf.data.Dataset.from_tensor_slices(empty).batch(4, drop_remainder=True)
+    with refused(vae, "must not be empty"):
+        vae.fit(dataset)
+
+
+def test_empty_list(vae):
+    with refused(vae, "must not be empty"):
+        vae.fit([])
+
+
+def test_unbatched_data_set(vae, digits):
+    with refused(vae, r"shape \[batch, 8, 8, 1\]\. Received: shape=\(8, 8, 1\)"):
+        vae.fit(tf.data.Dataset.from_tensor_slices(digits))
+
+
+def test_python_sequences_are_looked_at(vae):
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return with_value(2.0), np.zeros(32)
+
+    with refused(vae, "must lie in"):
+        vae.fit(Batches())
+
+
+def test_normal_likelihood_takes_any_finite_value():
+    model = configs.build(likelihood=zoo.Normal())
+    assert np.isfinite(model.log_weights(with_value(-50.0), 1)).all()
+    with refused(model, "finite"):
+        model.fit(with_value(np.nan))
+
+
+ONES = np.ones(32, "float32")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda vae, x: vae.fit(x, sample_weight=ONES, verbose=0),
+        lambda vae, x: vae.fit(x, ONES, sample_weight=ONES, verbose=0),
+        lambda vae, x: vae.fit(x, ONES, class_weight={0: 1.0, 1: 2.0}, verbose=0),
+        lambda vae, x: vae.fit(
+            tf.data.Dataset.from_tensors((x, ONES, ONES)), verbose=0
+        ),
+        lambda vae, x: vae.fit(x, validation_data=(x, ONES, ONES), verbose=0),
+        lambda vae, x: vae.evaluate(x, sample_weight=ONES, verbose=0),
+    ],
+    ids=["alone", "labels", "classes", "data set", "validation", "evaluate"],
+)
+def test_weights_of_samples_and_classes(vae, digits, use):
+    with refused(vae, "`sample_weight` and `class_weight` are not supported"):
+        use(vae, digits[:32])
+
+
+@pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError()])
+def test_loss_of_ones_own(loss):
+    with pytest.raises(ValueError, match=r"brings its own loss.*Received: loss="):
+        configs.build().compile("adam", loss=loss)
+
+
+# Networks and heads.
+
+
+def network(inputs, outputs, name):
+    """One dense layer between two shapes."""
+    return keras.Sequential(
+        [
+            keras.Input(inputs),
+            layers.Flatten(),
+            layers.Dense(int(np.prod(outputs))),
+            layers.Reshape(outputs),
+        ],
+        name=name,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"decoder": network((3,), (8, 8, 1), "d")},
+            r"`decoder` must take latents of shape \[batch, 2\]\. Received: .*None, 3",
+        ),
+        (
+            {"decoder": network((2,), (8, 8, 3), "d")},
+            r"`decoder` must return \[batch, 8, 8, 1\] for Bernoulli\..*None, 8, 8, 3",
+        ),
+        (
+            {"encoder": network((8, 8, 1), (4, 4), "e")},
+            r"`encoder` must return features of shape \[batch, H\]\. Received: .*4, 4",
+        ),
+        (
+            {"encoder": keras.Sequential([layers.Dense(4)], name="raw")},
+            r"`encoder` must know its input shape.*Received: encoder=raw",
+        ),
+        (
+            {"decoder": keras.Sequential([layers.Dense(64)], name="raw")},
+            r"`decoder` must know its input shape.*Received: decoder=raw",
+        ),
+        (
+            {"posterior": zoo.DiagonalNormal(5)},
+            r"`DiagonalNormal` must have latent_dim=2\. Received: latent_dim=5",
+        ),
+        (
+            {"prior": zoo.StandardNormal(5)},
+            r"`StandardNormal` must have latent_dim=2\. Received: latent_dim=5",
+        ),
+        ({"latent_dim": 7}, r"`decoder` must take latents of shape \[batch, 7\]"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_parts_that_do_not_fit(changes, message):
+    parts = {
+        "encoder": network((8, 8, 1), (4,), "e"),
+        "decoder": network((2,), (8, 8, 1), "d"),
+        "latent_dim": 2,
+    }
+    zoo.VAE(**parts)
+    with pytest.raises(ValueError, match=message):
+        zoo.VAE(**{**parts, **changes})
+
+
+class OnTheSphere(Head):
+    """Sampled by rejection but on the sphere in three dimensions."""
+
+    def call(self, features):
+        direction = tf.math.l2_normalize(features[:, : configs.LATENT_DIM] + 0.1, -1)
+        return tfd.VonMisesFisher(direction, tf.ones_like(features[:, 0]))
+
+
+class Mixture(Head):
+    def call(self, features):
+        loc = tf.stack([features, -features], 1)[..., : configs.LATENT_DIM]
+        return tfd.MixtureSameFamily(
+            tfd.Categorical(logits=tf.zeros(tf.shape(loc)[:2])),
+            tfd.MultivariateNormalDiag(loc, tf.ones_like(loc)),
+        )
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize("head", [OnTheSphere, Mixture])
+def test_posterior_without_a_gradient(digits, head, run_eagerly):
+    model = configs.build(posterior=head())
+    model.compile(configs.optimizer(), jit_compile=False, run_eagerly=run_eagerly)
+    with refused(model, r"must be reparameterised.*Received: posterior="):
+        model.fit(digits, verbose=0)
+
+
+def test_other_backends_are_refused():
+    """In another process, for which Keras claims a backend that is not installed."""
+    code = "import keras; keras.backend.backend = lambda: 'jax'; import zoo"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "ImportError: VAE Zoo needs Keras' TensorFlow backend" in result.stderr
+    assert "Received: backend='jax'" in result.stderr

@@ -1,0 +1,96 @@
+"""Evaluation: whole data sets against closed forms and hand averages."""
+
+import numpy as np
+import pytest
+
+from tests.configs import LinearGaussian
+from zoo import evaluation
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 4}, {"chunk": 3}])
+def test_log_likelihood_is_exact_for_the_exact_posterior(options):
+    linear = LinearGaussian.make(orthogonal=True)
+    x = linear.data(10)
+    estimate = evaluation.log_likelihood(linear.model(), x, 8, verbose=0, **options)
+    np.testing.assert_allclose(estimate, linear.marginal.logpdf(x), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("num_samples", "chunk"), [(7, 4), (8, 4), (3, 32), (1, 1)])
+def test_every_sample_counts_once(num_samples, chunk):
+    """exp(estimate) is unbiased: 8 samples counted as 7 would be 14% too much."""
+    linear = LinearGaussian.make(orthogonal=True, data_dim=2)
+    x = np.tile(linear.data(1), (4000, 1))
+    estimate = linear.model("wrong").log_likelihood(x, num_samples, chunk=chunk)
+    ratio = np.exp(estimate - linear.marginal.logpdf(x))
+    error = ratio.std() / np.sqrt(len(ratio))
+    assert 0 < error < 0.05
+    assert abs(ratio.mean() - 1) < 4 * error
+
+
+def test_log_likelihood_repeats_with_its_seed():
+    linear = LinearGaussian.make(orthogonal=True)
+    model, x = linear.model("wrong"), linear.data(6)
+    one, again, other = (
+        evaluation.log_likelihood(model, x, 5, batch_size=4, seed=seed, verbose=0)
+        for seed in (1, 1, 9)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert one.shape == (6,)
+
+
+def test_progress_shows_the_mean_so_far(capsys):
+    linear = LinearGaussian.make(orthogonal=True)
+    model, x = linear.model(), linear.data(40) + np.arange(40, dtype="float32")[:, None]
+    estimate = evaluation.log_likelihood(model, x, 2, batch_size=10, verbose=1)
+    shown = float(capsys.readouterr().out.split("nats: ")[-1].split()[0])
+    assert shown == pytest.approx(estimate.mean(), abs=1e-3)
+    evaluation.log_likelihood(model, x, 2, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_information_by_hand():
+    """loc = (x_0, 0) and scale 1.1: one unit is used, the other has collapsed."""
+    linear = LinearGaussian.make(orthogonal=True)
+    model, x = linear.model("wrong"), linear.data(30)
+    kernel, bias = model.posterior_head.get_weights()
+    kernel[0, 0] = 1.0
+    model.posterior_head.set_weights([kernel, bias])
+    result = evaluation.information(model, x, num_samples=500, batch_size=7)
+    fixed = -np.log(1.1) + (1.1**2 - 1) / 2
+    rate = 2 * fixed + (x[:, 0] ** 2 / 2).mean()
+    np.testing.assert_allclose(result.rate, rate, rtol=1e-4)
+    np.testing.assert_allclose(result.layer_rates, [rate], rtol=1e-4)
+    # E|x - W z - b|^2 in closed form
+    mean = np.stack([x[:, 0], 0 * x[:, 0]], axis=1) @ linear.weights + linear.bias
+    spread = 1.1**2 * (linear.weights**2).sum()
+    square = ((x - mean) ** 2).sum(-1).mean() + spread
+    variance = linear.sigma**2
+    distortion = 5 / 2 * np.log(2 * np.pi * variance) + square / (2 * variance)
+    np.testing.assert_allclose(result.distortion, distortion, rtol=0.02)  # 15000 draws
+    assert result.elbo == pytest.approx(-(result.rate + result.distortion))
+    assert result.active_units == [1]
+
+
+def test_active_units_threshold():
+    linear = LinearGaussian.make(orthogonal=True)
+    model, x = linear.model(), linear.data(50)
+    variances = np.sort(model.encode(x)[0].numpy().var(axis=0))
+    for threshold, expected in (
+        (variances[0] * 0.9, 2),
+        (variances.mean(), 1),
+        (variances[1] * 1.1, 0),
+    ):
+        result = evaluation.information(model, x, threshold=threshold)
+        assert result.active_units == [expected]
+
+
+@pytest.mark.parametrize(
+    "evaluate", [evaluation.log_likelihood, evaluation.information]
+)
+def test_bad_images_are_refused(evaluate):
+    model = LinearGaussian.make(orthogonal=True).model()
+    with pytest.raises(ValueError, match="finite"):
+        evaluate(model, np.full((3, 5), np.nan, "float32"))
+    with pytest.raises(ValueError, match="empty"):
+        evaluate(model, np.zeros((0, 5), "float32"))

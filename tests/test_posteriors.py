@@ -1,0 +1,100 @@
+"""Posterior heads, and how latents are drawn from them."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import stats
+
+import zoo
+from tests.configs import FullNormal
+from zoo.draws import Centre, Sample, seed_words
+
+tfd, tfb = tfp.distributions, tfp.bijectors
+
+
+def head(loc, raw_scale, min_scale=1e-4):
+    """A `DiagonalNormal` that ignores its one feature."""
+    posterior = zoo.DiagonalNormal(len(loc), min_scale)
+    posterior.build((None, 1))
+    posterior.set_weights(
+        [np.zeros((1, 2 * len(loc))), np.concatenate([loc, raw_scale])]
+    )
+    return posterior(tf.zeros([3, 1]))
+
+
+def test_diagonal_normal_matches_scipy(rng):
+    loc, raw_scale, z = rng.normal(size=(3, 4)).astype("float32")
+    posterior = head(loc, raw_scale, min_scale=0.1)
+    scale = np.log1p(np.exp(raw_scale)) + 0.1
+    assert posterior.batch_shape == (3,)
+    assert posterior.event_shape == (4,)
+    expected = np.full(3, stats.norm.logpdf(z, loc, scale).sum())
+    np.testing.assert_allclose(posterior.log_prob(z), expected, rtol=1e-5)
+
+
+def test_min_scale_keeps_log_q_finite():
+    posterior = head([0.0], [-1e4])
+    np.testing.assert_allclose(posterior.stddev(), np.full((3, 1), 1e-4), rtol=1e-6)
+    z, log_q = posterior.experimental_sample_and_log_prob(seed=(0, 1))
+    assert np.isfinite(z).all()
+    assert np.isfinite(log_q).all()
+
+
+def test_diagonal_normal_is_float32_under_half_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    posterior = zoo.DiagonalNormal(2)(tf.ones([3, 4], tf.float16))
+    assert posterior.dtype == tf.float32
+
+
+def test_config_round_trip():
+    config = keras.saving.serialize_keras_object(zoo.DiagonalNormal(5, min_scale=0.2))
+    copy = keras.saving.deserialize_keras_object(config)
+    assert copy.latent_dim == 5
+    assert copy.min_scale == 0.2
+
+
+def test_sample_adds_its_axis_once_and_repeats():
+    posterior = head([0.0, 1.0], [0.0, 0.0])
+
+    def walk(seed):
+        draw = Sample(4, seed_words(seed))
+        z, log_q = draw(posterior)
+        lower, _ = draw(tfd.Independent(tfd.Normal(z, 1.0), 1))
+        return z, log_q, lower
+
+    z, log_q, lower = walk(3)
+    assert z.shape == lower.shape == (4, 3, 2)
+    assert log_q.shape == (4, 3)
+    np.testing.assert_allclose(log_q, posterior.log_prob(z), rtol=1e-5, atol=1e-5)
+    for one, again, other in zip((z, log_q, lower), walk(3), walk(4)):
+        np.testing.assert_array_equal(one, again)
+        assert not np.array_equal(one, other)
+    assert np.abs(np.corrcoef(np.ravel(z), np.ravel(lower - z))[0, 1]) < 0.9
+
+
+def test_seeds_beyond_32_bits_differ():
+    assert not np.array_equal(seed_words(1), seed_words(1 + 2**32))
+    assert seed_words(2**40).shape == (2,)
+
+
+def test_centre_takes_means():
+    centre = Centre()
+    z, log_q = centre(head([0.0, 1.0], [0.0, 0.0]))
+    np.testing.assert_array_equal(z, np.tile([0.0, 1.0], (1, 3, 1)))
+    assert log_q is None
+    lower, _ = centre(tfd.Independent(tfd.Normal(z, 1.0), 1))
+    assert lower.shape == (1, 3, 2)
+
+
+def test_centre_takes_a_flow_at_its_base_mean():
+    base = tfd.Independent(tfd.Normal([[1.0, 2.0]], 1.0), 1)
+    z, _ = Centre()(tfd.TransformedDistribution(base, tfb.Exp()))
+    np.testing.assert_allclose(z, np.exp([[[1.0, 2.0]]]), rtol=1e-6)
+
+
+def test_centre_of_a_full_normal_is_its_mean(rng):
+    full = FullNormal(2)
+    features = rng.normal(size=(3, 4)).astype("float32")
+    z, _ = Centre()(full(features))
+    np.testing.assert_allclose(z[0], full.loc(features), rtol=1e-6)

@@ -1,0 +1,408 @@
+"""The engine: training as Keras trains, hooks, files, and pure functions."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import zoo
+from tests import configs
+from tests.configs import assert_same_variables, snapshot
+from zoo.bounds import Latent
+
+tfd = tfp.distributions
+
+
+def compiled(**kwargs):
+    """A small seeded model, compiled without XLA; `compile` options are told apart."""
+    names = ("run_eagerly", "steps_per_execution", "jit_compile")
+    options = {name: kwargs.pop(name) for name in names if name in kwargs}
+    model = configs.build(**kwargs)
+    model.compile(configs.optimizer(), **{"jit_compile": False, **options})
+    return model
+
+
+def fit(model, x, epochs=1, **kwargs):
+    """Trains in the data's own order; returns the history."""
+    options = {"batch_size": 16, "shuffle": False, "verbose": 0, **kwargs}
+    if isinstance(x, tf.data.Dataset):
+        options.pop("batch_size")
+        options.pop("shuffle")
+    return model.fit(x, epochs=epochs, **options).history
+
+
+# Training.
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_fit_takes_arrays_and_data_sets_alike(digits, labels):
+    number = np.arange(len(digits))
+    parts = (digits, number) if labels else digits
+    dataset = tf.data.Dataset.from_tensor_slices(parts).batch(16)
+    validation = (digits[:16], number[:16]) if labels else digits[:16]
+    by_array, by_dataset = compiled(), compiled()
+    array_logs = fit(by_array, digits, validation_data=validation)
+    dataset_logs = fit(by_dataset, dataset, validation_data=dataset.take(1))
+    assert_same_variables(by_array, by_dataset, atol=1e-6)  # threads add in any order
+    assert set(array_logs) == {
+        f"{prefix}{name}"
+        for prefix in ("", "val_")
+        for name in ("loss", "elbo", "rate", "distortion")
+    }
+    for name, values in array_logs.items():
+        np.testing.assert_allclose(values, dataset_logs[name], rtol=1e-4)
+
+
+def test_labels_may_stand_beside_arrays(vae, digits):
+    other = compiled()
+    fit(vae, digits, y=np.arange(len(digits)))
+    fit(other, digits)
+    assert_same_variables(vae, other, atol=1e-6)
+
+
+def test_same_seed_same_run_other_seed_another(digits):
+    one, again, other = compiled(), compiled(), compiled(seed=1)
+    for model in (one, again, other):
+        fit(model, digits)
+    assert_same_variables(one, again, atol=1e-6)
+    weights = one.encoder.get_weights()[0], other.encoder.get_weights()[0]
+    assert np.abs(weights[0] - weights[1]).max() > 1e-3
+
+
+def test_schedules_under_several_steps_per_execution(digits):
+    schedules = {
+        "beta": zoo.schedules.Linear(0.0, 2.0, steps=6),
+        "free_bits": zoo.schedules.Linear(1.0, 0.0, steps=6),
+    }
+    stepped = compiled(steps_per_execution=4, **schedules)
+    single = compiled(**schedules)
+    for model in (stepped, single):
+        fit(model, digits, epochs=2)
+    assert_same_variables(stepped, single, atol=1e-5)  # rounding over 8 steps of 0.01
+
+
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}])
+def test_fit_runs_eagerly_and_under_xla(digits, options):
+    logs = fit(compiled(**options), digits, epochs=3)
+    assert logs["loss"][-1] < logs["loss"][0]
+
+
+def test_samples_average(digits):
+    """64 draws a step: the same expected loss at a 64th of the variance."""
+    losses = {}
+    for num_samples in (1, 64):
+        model = configs.build(num_samples=num_samples)
+        model.decoder.layers[0].set_weights(
+            [4 * weight for weight in model.decoder.layers[0].get_weights()]
+        )  # so that z matters
+
+        @tf.function
+        def loss(x, model=model):
+            model(x)
+            return tf.add_n(model.losses)
+
+        losses[num_samples] = np.array([loss(digits[:2]) for _ in range(100)])
+    few, many = losses[1], losses[64]
+    assert many.var() < few.var() / 20  # F(99, 99) stays within a factor of 3
+    assert abs(few.mean() - many.mean()) < 4 * few.std() / 10
+
+
+def test_evaluate_and_predict(vae, digits):
+    before = snapshot(vae.encoder) | snapshot(vae.decoder)
+    result = vae.evaluate(digits, verbose=0, return_dict=True)
+    assert set(result) == {"loss", "elbo", "rate", "distortion"}
+    assert result["loss"] == pytest.approx(-result["elbo"], rel=1e-5)
+    reconstruction = vae.predict(digits, verbose=0)
+    assert reconstruction.shape == digits.shape
+    assert_same_variables(snapshot(vae.encoder) | snapshot(vae.decoder), before)
+
+
+def test_callbacks(vae, digits, tmp_path):
+    class Count(keras.callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            assert {"loss", "elbo", "rate", "distortion"} <= set(logs)
+            self.steps += 1
+
+    count = Count()
+    stop = keras.callbacks.EarlyStopping("val_elbo", mode="max", min_delta=1e9)
+    best = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.keras", "val_elbo", mode="max", save_best_only=True
+    )
+    logs = fit(
+        vae,
+        digits,
+        epochs=5,
+        validation_data=digits,
+        callbacks=[count, stop, best, keras.callbacks.TerminateOnNaN()],
+    )
+    assert len(logs["loss"]) == 2  # nothing gains 1e9 nats: stopped after patience
+    assert count.steps == 8
+    assert keras.saving.load_model(tmp_path / "best.keras").step == 8
+
+
+def test_validation_split(vae, digits):
+    logs = fit(vae, digits, validation_split=0.5)
+    assert vae.step == 2
+    assert np.isfinite(logs["val_elbo"]).all()
+
+
+def test_own_training_loop(vae, digits):
+    optimizer = keras.optimizers.Adam(0.01)
+    losses = []
+    for _ in range(10):
+        with tf.GradientTape() as tape:
+            reconstruction = vae(digits, training=True)
+            loss = tf.add_n(vae.losses)
+        assert len(vae.losses) == 2  # distortion and rate, of this step alone
+        optimizer.apply(
+            tape.gradient(loss, vae.trainable_variables), vae.trainable_variables
+        )
+        losses.append(float(loss))
+    assert losses[-1] < losses[0]
+    assert reconstruction.shape == digits.shape
+    assert vae.step == 10
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_networks_learn(policy, digits):
+    keras.config.set_dtype_policy(policy)
+    model = compiled()
+    assert model.dtype_policy.name == "float32"
+    assert model.encoder.dtype_policy.name == policy
+    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled == (policy == "mixed_float16")
+    logs = fit(model, digits, epochs=5)
+    assert np.isfinite(list(logs.values())).all()
+    assert logs["loss"][-1] < logs["loss"][0]
+    assert all(np.isfinite(value).all() for value in snapshot(model).values())
+
+
+# Files.
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_training_goes_on_after_loading(digits, tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    through = compiled(beta=zoo.schedules.Linear(0.0, 1.0, steps=8))
+    fit(through, digits, epochs=2)
+    first = compiled(beta=zoo.schedules.Linear(0.0, 1.0, steps=8))
+    fit(first, digits)
+    first.save(tmp_path / "model.keras")
+    keras.utils.set_random_seed(99)
+    second = keras.saving.load_model(tmp_path / "model.keras")
+    assert_same_variables(first, second)
+    fit(second, digits)
+    assert second.step == 8
+    assert_same_variables(second, through, atol=1e-6)
+
+
+def test_weights_round_trip(vae, digits, tmp_path):
+    fit(vae, digits)
+    vae.save_weights(tmp_path / "model.weights.h5")
+    keras.utils.set_random_seed(99)
+    copy = type(vae).from_config(vae.get_config())
+    assert not np.array_equal(copy.reconstruct(digits), vae.reconstruct(digits))
+    copy.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(copy.reconstruct(digits), vae.reconstruct(digits))
+
+
+def test_config_keeps_every_argument():
+    model = configs.build(
+        likelihood=zoo.Normal(0.3),
+        posterior=zoo.DiagonalNormal(configs.LATENT_DIM, min_scale=0.2),
+        num_samples=3,
+        beta=zoo.schedules.Linear(0.0, 1.0, steps=5),
+        free_bits=0.25,
+        seed=7,
+        name="mine",
+    )
+    copy = zoo.VAE.from_config(model.get_config())
+    assert copy.likelihood_head.sigma == 0.3
+    assert copy.posterior_head.min_scale == 0.2
+    assert (copy.num_samples, copy.free_bits, copy.seed) == (3, 0.25, 7)
+    assert copy.beta.get_config() == model.beta.get_config()
+    assert copy.name == "mine"
+
+
+# Networks of one's own.
+
+
+def test_own_image_networks(digits):
+    inputs = keras.Input(configs.IMAGE)
+    h = keras.layers.Conv2D(4, 3, 2)(inputs)
+    h = keras.layers.Concatenate()(
+        [keras.layers.GlobalAveragePooling2D()(h), keras.layers.Flatten()(inputs)]
+    )
+    decoder = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(64), keras.layers.Reshape((8, 8, 1))]
+    )
+    model = zoo.VAE(keras.Model(inputs, h), decoder, latent_dim=2)
+    model.compile(configs.optimizer(), jit_compile=False)
+    logs = fit(model, digits, epochs=4)
+    assert logs["loss"][-1] < logs["loss"][0]
+    assert model.sample(3).shape == (3, 8, 8, 1)
+
+
+def test_own_networks_for_a_table():
+    columns = configs.TABLE.shape[1]
+    encoder = keras.Sequential(
+        [keras.Input((columns,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(6)]
+    )
+    z = keras.Input((2,))
+    decoder = keras.Model(z, keras.layers.Dense(columns)(z))
+    model = zoo.VAE(encoder, decoder, latent_dim=2, likelihood=zoo.Normal())
+    model.compile(configs.optimizer(), jit_compile=False)
+    logs = fit(model, configs.TABLE, epochs=4)
+    assert logs["loss"][-1] < logs["loss"][0]
+    assert model.reconstruct(configs.TABLE).shape == configs.TABLE.shape
+    assert model.log_likelihood(configs.TABLE[:5]).shape == (5,)
+
+
+# Hooks.
+
+
+class ShiftedPrior(zoo.VAE):
+    def prior(self):
+        return tfd.Independent(tfd.Normal(tf.fill([self.latent_dim], 3.0), 1.0), 1)
+
+
+class FixedPosterior(zoo.VAE):
+    def posterior(self, x):
+        loc = tf.fill([tf.shape(x)[0], self.latent_dim], 2.0)
+        return tfd.Independent(tfd.Normal(loc, 0.5), 1)
+
+
+class HalfLikelihood(zoo.VAE):
+    def likelihood(self, z):
+        probs = tf.fill(tf.concat([tf.shape(z)[:-1], self.event_shape], 0), 0.5)
+        return tfd.Independent(
+            tfd.Bernoulli(probs=probs, dtype=tf.float32), len(self.event_shape)
+        )
+
+
+class NamedTerms(zoo.VAE):
+    def objective(self, x, latents, likelihood):
+        terms = super().objective(x, latents, likelihood)
+        return {**terms, "penalty": tf.fill([tf.shape(x)[0]], 7.0)}
+
+
+class TwoLayers(zoo.VAE):
+    """z2 ~ N(0, I), z1 ~ N(z2, I), and q likewise from one posterior head."""
+
+    def infer(self, x, draw):
+        posterior, prior = self.posterior(x), self.prior()
+        z2, log_q2 = draw(posterior)
+        lower = tfd.Independent(tfd.Normal(z2, 0.5), 1)
+        z1, log_q1 = draw(lower)
+        return [
+            Latent(z2, log_q2, posterior, prior),
+            Latent(z1, log_q1, lower, tfd.Independent(tfd.Normal(z2, 1.0), 1)),
+        ]
+
+    def generate(self, draw):
+        z2, _ = draw(self.prior())
+        z1, _ = draw(tfd.Independent(tfd.Normal(z2, 1.0), 1))
+        return [z2, z1]
+
+    def likelihood(self, z2, z1):
+        return super().likelihood(z1)
+
+
+def test_prior_hook(digits):
+    model = configs.build(ShiftedPrior)
+    (z,) = model.generate(lambda p: (p.sample(500, seed=(0, 1)), None))
+    np.testing.assert_allclose(np.mean(z, axis=0), 3.0, atol=4 / np.sqrt(500))
+    model(digits)
+    plain = configs.build()
+    plain(digits)
+    assert model.rate_metric.result() > plain.rate_metric.result() + 3
+
+
+def test_posterior_hook(digits):
+    model = configs.build(FixedPosterior)
+    np.testing.assert_array_equal(
+        model.encode(digits)[0], np.full((64, configs.LATENT_DIM), 2.0)
+    )
+    model(digits)
+    rate = configs.LATENT_DIM * (-np.log(0.5) + (0.5**2 + 2.0**2 - 1) / 2)
+    np.testing.assert_allclose(model.rate_metric.result(), rate, rtol=1e-5)
+
+
+def test_likelihood_hook(digits):
+    model = configs.build(HalfLikelihood)
+    np.testing.assert_array_equal(model.sample(2), np.full((2, 8, 8, 1), 0.5))
+    model(digits)
+    distortion = model.distortion_metric.result()
+    np.testing.assert_allclose(distortion, 64 * np.log(2), rtol=1e-5)
+
+
+def test_objective_hook(digits):
+    model = configs.build(NamedTerms)
+    model(digits)
+    assert len(model.losses) == 3
+    assert model.losses[2] == 7.0
+    elbo = model.elbo_metric.result()
+    np.testing.assert_allclose(tf.add_n(model.losses), 7 - elbo, rtol=1e-5)
+
+
+def test_infer_and_generate_hooks(digits):
+    model = configs.build(TwoLayers)
+    model.compile(configs.optimizer(), jit_compile=False)
+    logs = fit(model, digits, epochs=3)
+    assert logs["loss"][-1] < logs["loss"][0]
+    codes = model.encode(digits)
+    np.testing.assert_array_equal(codes[0], codes[1])  # the lower mean is z2
+    assert model.decode(*codes).shape == digits.shape
+    assert model.sample(5).shape == (5, 8, 8, 1)
+    log_w = model.log_weights(digits[:4], 6)
+    assert log_w.shape == (6, 4)
+    # by hand: both layers' log p - log q enter the weights
+    latents = model.infer(digits[:4], zoo.vae.Sample(6, zoo.vae.seed_words(0)))
+    by_hand = model.likelihood(*(latent.z for latent in latents)).log_prob(digits[:4])
+    for latent in latents:
+        by_hand += latent.prior.log_prob(latent.z) - latent.posterior.log_prob(latent.z)
+    np.testing.assert_allclose(log_w, by_hand, rtol=1e-4)
+    rates = zoo.bounds.total_rate(latents)
+    assert (rates > zoo.bounds.rate(latents[0])).numpy().all()
+
+
+# Pure functions.
+
+
+def test_pure_functions_write_nothing(vae, digits):
+    fit(vae, digits)
+    before = snapshot(vae)
+    metrics = [metric.result().numpy() for metric in vae.metrics]
+    for answer in (
+        lambda: vae.encode(digits)[0],
+        lambda: vae.decode(np.zeros((2, configs.LATENT_DIM), "float32")),
+        lambda: vae.reconstruct(digits),
+        lambda: vae.sample(2, seed=3),
+        lambda: vae.log_weights(digits, 3, seed=3),
+        lambda: vae.log_likelihood(digits, 3, seed=3, chunk=2),
+    ):
+        np.testing.assert_array_equal(answer(), answer())
+    assert_same_variables(vae, before)
+    assert metrics == [metric.result().numpy() for metric in vae.metrics]
+
+
+def test_pure_functions_run_in_a_graph(vae, digits):
+    graph = tf.function(lambda x, seed: vae.log_likelihood(x, 5, seed, chunk=2))
+    inside = graph(tf.constant(digits), tf.constant(3, tf.int64))
+    np.testing.assert_allclose(inside, vae.log_likelihood(digits, 5, 3, 2), rtol=1e-5)
+
+
+def test_codes_are_posterior_means(vae, digits):
+    np.testing.assert_array_equal(vae.encode(digits)[0], vae.posterior(digits).mean())
+
+
+def test_decode_keeps_leading_axes(vae):
+    z = np.zeros((4, 2, configs.LATENT_DIM), "float32")
+    assert vae.decode(z).shape == (4, 2, *configs.IMAGE)
+
+
+def test_event_shape(vae):
+    assert vae.event_shape == configs.IMAGE

@@ -1,0 +1,33 @@
+"""What every likelihood has in common."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.heads import Head
+
+tfd = tfp.distributions
+
+
+class Likelihood(Head):
+    """Base of every likelihood: `call(params)` returns p(x|z).
+
+    A decoder returns the data's shape with `params_per_channel` values for each
+    channel on its last axis; a channel's values lie together. `support` is the closed
+    interval that data must lie in.
+    """
+
+    params_per_channel = 1
+    support = (float("-inf"), float("inf"))
+
+    def build(self, params_shape):
+        self.event_ndims = len(params_shape) - 1
+
+    def per_channel(self, params) -> tf.Tensor:
+        """`[..., C * P]` as `[..., C, P]`, with P = `params_per_channel`."""
+        channels = params.shape[-1] // self.params_per_channel
+        shape = [channels, self.params_per_channel]
+        return tf.reshape(params, tf.concat([tf.shape(params)[:-1], shape], axis=0))
+
+    def event(self, distribution: tfd.Distribution) -> tfd.Distribution:
+        """One event per image: log_prob sums over pixels and channels."""
+        return tfd.Independent(distribution, self.event_ndims)

@@ -1,0 +1,43 @@
+"""Likelihoods of black and white, and of the grey between."""
+
+import keras
+import tensorflow_probability as tfp
+
+from zoo.likelihoods.base import Likelihood
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Bernoulli(Likelihood):
+    """Independent Bernoulli pixels; the decoder returns logits.
+
+    A probability mass (nats per image) for binary data. Grey values in [0, 1] are
+    accepted and read as the probability that a pixel is drawn white: the expected
+    log mass, not a density; use `ContinuousBernoulli` or `Normal` for densities.
+
+    Reference: Kingma & Welling, 2014, eq. 11.
+    """
+
+    support = (0.0, 1.0)
+
+    def call(self, logits) -> tfd.Distribution:
+        return self.event(tfd.Bernoulli(logits=logits, dtype=logits.dtype))
+
+
+@keras.saving.register_keras_serializable("zoo")
+class ContinuousBernoulli(Likelihood):
+    """Independent grey values in [0, 1]; the decoder returns logits a.
+
+        log p(x) = a x - softplus(a) + log C(a),  C(a) = a / tanh(a / 2),  C(0) = 2
+
+    A density (nats per image): the Bernoulli's form with the constant that makes it
+    integrate to one. Its mean is not sigmoid(a) but 1 / (1 - exp(-a)) - 1 / a.
+
+    Reference: Loaiza-Ganem & Cunningham, "The Continuous Bernoulli", 2019, section 3.
+    """
+
+    support = (0.0, 1.0)
+
+    def call(self, logits) -> tfd.Distribution:
+        return self.event(tfd.ContinuousBernoulli(logits=logits))

@@ -1,0 +1,77 @@
+"""Normal likelihoods, with the scale fixed, learned or predicted."""
+
+import math
+from typing import Literal
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.likelihoods.base import Likelihood
+
+tfd = tfp.distributions
+
+MIN_SIGMA = math.exp(-6.0)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Normal(Likelihood):
+    """Independent normal values; the decoder returns means and, if asked, log sigmas.
+
+    A density (nats per image or row). What is learned of sigma has a soft floor, so
+    that constant images stay finite:
+
+        sigma = exp(log_sigma) + exp(-6)
+        log sigma = softplus(log_sigma + 6) - 6
+
+    Args:
+        sigma: the standard deviation, in the units of the data:
+            a number: fixed and shared by all values;
+            "learned": one weight, shared by all values;
+            "per_image": one for each image, predicted: the decoder returns a mean and
+            a log_sigma per channel, and the log_sigmas of an image are averaged;
+            "per_pixel": one for each value, predicted likewise.
+
+    Raises:
+        ValueError: if `sigma` is neither positive nor one of these words.
+
+    Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated
+    Decoders", 2021, section 3. The fifth of its sigmas, "optimal", needs to see the
+    data: `zoo.SigmaVAE` has it.
+    """
+
+    def __init__(
+        self,
+        sigma: float | Literal["learned", "per_image", "per_pixel"] = 1.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        words = ("learned", "per_image", "per_pixel")
+        valid = sigma in words if isinstance(sigma, str) else sigma > 0
+        if not valid:
+            raise ValueError(
+                f"`sigma` must be positive or one of {', '.join(words)}; a SigmaVAE "
+                f"also takes optimal. Received: sigma={sigma}"
+            )
+        self.sigma = sigma
+        self.params_per_channel = 2 if sigma in ("per_image", "per_pixel") else 1
+
+    def build(self, params_shape):
+        super().build(params_shape)
+        if self.sigma == "learned":
+            self.log_sigma = self.add_weight(
+                shape=(), initializer="zeros", name="log_sigma"
+            )
+
+    def call(self, params) -> tfd.Distribution:
+        if self.params_per_channel == 2:
+            loc, log_sigma = tf.unstack(self.per_channel(params), axis=-1)
+            if self.sigma == "per_image":
+                image = list(range(-self.event_ndims, 0))
+                log_sigma = tf.reduce_mean(log_sigma, image, keepdims=True)
+            sigma = tf.exp(log_sigma) + MIN_SIGMA
+        elif self.sigma == "learned":
+            loc, sigma = params, tf.exp(self.log_sigma) + MIN_SIGMA
+        else:
+            loc, sigma = params, self.sigma
+        return self.event(tfd.Normal(loc, sigma))

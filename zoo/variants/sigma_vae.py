@@ -1,0 +1,137 @@
+"""sigma-VAE: a normal likelihood whose scale calibrates itself."""
+
+from typing import Literal
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.likelihoods.base import Likelihood
+from zoo.likelihoods.normal import MIN_SIGMA, Normal
+from zoo.vae import VAE
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SigmaVAE(VAE):
+    """Lets the data say how much of the reconstruction error is noise.
+
+    The scale sigma of the normal likelihood balances distortion against rate, as beta
+    does, but the likelihood itself knows its best value: the root of the mean squared
+    error. With "optimal", every training step takes that of its own batch,
+
+        sigma^2 = mean (x - loc)^2 + exp(-12),  over K, the batch and all values,
+        distortion = D log sigma + D/2 (1 + log 2 pi)  in the batch mean,
+
+    but for the floor, with D values per image; gradients flow through sigma. Outside
+    training sigma may not look at x: it is frozen at its running value over the
+    training batches. A predicted sigma sees z alone, so that it needs no freezing.
+
+    Args:
+        encoder, decoder, latent_dim: as for `VAE`; "per_image" and "per_pixel" want
+            two values per channel from the decoder.
+        sigma: "optimal", or what `zoo.Normal` takes: a number, "learned", "per_image"
+            or "per_pixel".
+        **kwargs: those of `VAE`, without `likelihood`.
+
+    Raises:
+        ValueError: if `sigma` is none of these.
+
+    Example:
+        vae = zoo.SigmaVAE(encoder, decoder, latent_dim=32)
+        vae.fit(images)
+        sigma = vae.likelihood(z).stddev()
+
+    Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated
+    Decoders", 2021, section 3.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        latent_dim: int,
+        *,
+        sigma: float
+        | Literal["optimal", "learned", "per_image", "per_pixel"] = "optimal",
+        **kwargs,
+    ):
+        likelihood = OptimalNormal() if sigma == "optimal" else Normal(sigma)
+        super().__init__(encoder, decoder, latent_dim, likelihood=likelihood, **kwargs)
+        self.sigma = sigma
+
+    def objective(self, x, latents, likelihood):
+        if isinstance(likelihood, ProfileNormal):
+            self.likelihood_head.update(likelihood.variance(x), self.step)
+        return super().objective(x, latents, likelihood)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["likelihood"]  # made of `sigma`
+        return config
+
+
+@keras.saving.register_keras_serializable("zoo")
+class OptimalNormal(Likelihood):
+    """The batch's own sigma in training, its frozen running value otherwise."""
+
+    def build(self, params_shape):
+        super().build(params_shape)
+        self.variance = self.add_weight(
+            shape=(),
+            initializer="ones",
+            trainable=False,
+            aggregation="mean",
+            name="variance",
+        )
+
+    def call(self, loc, training=False) -> tfd.Distribution:
+        if training:
+            return ProfileNormal(loc, self.event_ndims)
+        return self.event(tfd.Normal(loc, tf.sqrt(self.variance)))
+
+    def update(self, variance: tf.Tensor, step: tf.Tensor) -> None:
+        """Averages over the last hundred steps, or over all of them if fewer."""
+        weight = tf.maximum(1.0 / (tf.cast(step, tf.float32) + 1.0), 0.01)
+        self.variance.assign_add(weight * (variance - self.variance))
+
+
+class ProfileNormal(tfd.Distribution):
+    """N(x; loc, sigma^2) at the sigma that suits the given x best: their likelihood
+    with sigma maximised out. For training only, as no density over x.
+    """
+
+    def __init__(self, loc, event_ndims, name="ProfileNormal"):
+        parameters = dict(locals())
+        self.loc = loc
+        self.event_ndims = event_ndims
+        super().__init__(
+            dtype=loc.dtype,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        ndims = {"event_ndims": lambda self: self.event_ndims}
+        return {"loc": tfp.util.ParameterProperties(**ndims)}
+
+    def _event_shape(self):
+        return self.loc.shape[-self.event_ndims :]
+
+    def _event_shape_tensor(self):
+        return tf.shape(self.loc)[-self.event_ndims :]
+
+    def variance(self, x) -> tf.Tensor:
+        return tf.reduce_mean((x - self.loc) ** 2) + MIN_SIGMA**2
+
+    def _log_prob(self, x):
+        values = tfd.Normal(self.loc, tf.sqrt(self.variance(x)))
+        return tfd.Independent(values, self.event_ndims).log_prob(x)
+
+    def _mean(self):
+        return self.loc
