@@ -11,6 +11,7 @@ import zoo
 from tests.configs import BINARY, assert_same_variables, build
 from tests.test_hierarchical_vae import (
     THREE_LAYERS,
+    TWO_LAYERS,
     check_against_numpy,
     forward,
     moments,
@@ -105,7 +106,7 @@ def test_refreshed_statistics_are_the_populations():
 
 
 def test_refreshing_changes_nothing_else_and_repeats():
-    model = build(LadderVAE, **THREE_LAYERS)
+    model = build(LadderVAE, **TWO_LAYERS)
     train(model)
     norms = [
         layer

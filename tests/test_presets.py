@@ -151,7 +151,7 @@ def test_code_in_an_entry_is_never_run(entry, intruder):
     config = json.loads((path / presets.CONFIG).read_text())
     config["config"]["encoder"]["config"]["layers"].append(intruder)
     edit_json(path / presets.CONFIG, config=config["config"])
-    with pytest.raises(ValueError, match="runs no code|not a modeling function"):
+    with pytest.raises(ValueError, match=r"runs no code|not a modeling function"):
         zoo.load(path)
 
 

@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 
 from zoo.draws import Centre
 from zoo.heads import Head
-from zoo.priors import Prior, StandardNormal
+from zoo.priors import Prior, StandardNormal, VampPrior
 from zoo.vae import VAE
 
 tfd = tfp.distributions
@@ -134,6 +134,13 @@ class Hierarchy(VAE):
                 f"`prior` must have latent_dim={top_dim}, as the top layer. "
                 f"Received: latent_dim={self.prior_head.latent_dim}"
             )
+        if isinstance(prior, VampPrior):
+            raise ValueError(
+                "`prior` stands above the top layer, but a VampPrior is made of the "
+                f"bottom layer's posterior. Received: prior={prior.name}"
+            )
+        if not self.prior_head.built:
+            self.prior_head.build(self.encoder.input_shape)
         self.conditionals = [  # p(z_i|z_{i+1}), top first
             ConditionalNormal(dim, units, batch_norm)
             for dim, units in zip(lower_dims[::-1], self.upper_units[::-1])

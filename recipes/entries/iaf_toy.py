@@ -46,7 +46,8 @@ def train(run: Run) -> None:
             "best possible": float(np.log(1 / len(POINTS))),
         },
     )
-    Console().print(table(seeds, elbos))
+    console = Console()
+    console.print(table(seeds, elbos))
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
     first = {
@@ -54,7 +55,7 @@ def train(run: Run) -> None:
         for name, group in models.items()
     }
     draw(first).savefig(folder / "posteriors.png")
-    print(folder / "posteriors.png")
+    console.print(str(folder / "posteriors.png"), highlight=False)
 
 
 def fit(cls, seed: int, epochs: int, **options) -> zoo.VAE:
@@ -71,7 +72,7 @@ def fit(cls, seed: int, epochs: int, **options) -> zoo.VAE:
     rate = keras.optimizers.schedules.CosineDecay(3e-3, STEPS * epochs, alpha=0.01)
     model.compile(keras.optimizers.Adam(rate), steps_per_execution=STEPS)
     batches = tf.data.Dataset.from_tensors(POINTS).repeat()
-    model.fit(batches, steps_per_epoch=STEPS, epochs=epochs, verbose=0)
+    model.fit(batches, steps_per_epoch=STEPS, epochs=epochs, shuffle=False, verbose=0)
     return model
 
 
