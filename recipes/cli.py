@@ -98,7 +98,8 @@ def train(
 
     folder = run_dir or Path("runs") / name
     recipe.train(Run(name, folder, epochs or recipe.EPOCHS, seed))
-    console.print(f"\nEntry: {folder / name}", highlight=False)
+    if (folder / name).exists():  # studies make tables and pictures instead
+        console.print(f"\nEntry: {folder / name}", highlight=False)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from tensorflow_probability.python.internal import samplers
 import zoo
 from tests.configs import CONFIGS, assert_same_variables, optimizer, snapshot
 from tests.serving_gate import assert_serves
+from zoo import presets
 
 # Two runs of about 16 steps of at most 0.01 that differ in rounding only.
 ROUNDING = 1e-4
@@ -77,6 +78,14 @@ def test_answers_are_finite_and_repeat_with_their_seed(row, trained):
         assert np.isfinite(one).all()
         np.testing.assert_array_equal(one, again)
         assert np.array_equal(one, other) != random
+
+
+def test_preset_round_trip(row, trained, tmp_path):
+    model, _ = trained
+    copy = zoo.load(presets.save(model, tmp_path))
+    assert type(copy) is type(model)
+    x = row.data[:4]
+    np.testing.assert_array_equal(copy.reconstruct(x), model.reconstruct(x))
 
 
 def test_the_export_serves(row, trained):

@@ -419,9 +419,20 @@ def test_conditional_normal_takes_any_leading_axes(leading, rng):
             {**THREE_LAYERS, "prior": zoo.StandardNormal(5)},
             "latent_dim=2, as the top layer. Received: latent_dim=5",
         ),
+        (
+            {**TWO_LAYERS, "prior": zoo.VampPrior(2, components=3)},
+            "made of the bottom layer's posterior",
+        ),
     ],
-    ids=["lengths", "prior"],
+    ids=["lengths", "prior", "vamp"],
 )
 def test_sizes_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         build(HierarchicalVAE, **options)
+
+
+@BOTH
+def test_a_learned_prior_stands_on_top(cls):
+    model = build(cls, **TWO_LAYERS, prior=zoo.MixturePrior(2, components=3))
+    assert any("mixture_prior" in weight.path for weight in model.trainable_weights)
+    assert np.isfinite(model.log_likelihood(BINARY[:4], 8)).all()

@@ -13,6 +13,10 @@ PAIRS = {
         lambda shape: networks.dense_encoder(shape, (6, 5)),
         lambda shape: networks.dense_decoder(3, shape, (5, 6)),
     ),
+    "dense_batch_norm": (
+        lambda shape: networks.dense_encoder(shape, (6, 5), batch_norm=True),
+        lambda shape: networks.dense_decoder(3, shape, (5, 6), batch_norm=True),
+    ),
     "conv": (
         lambda shape: networks.conv_encoder(shape, (4, 4), units=5),
         lambda shape: networks.conv_decoder(3, shape, (4, 4), units=5),
@@ -46,7 +50,7 @@ def test_dense_networks_take_vectors(rng):
 @pytest.mark.parametrize("pair", PAIRS)
 def test_gradients_reach_every_weight(pair, side, rng):
     network = PAIRS[pair][side == "decoder"]((8, 8, 1))
-    for variable in network.variables:  # leave the symmetric start, zeros included
+    for variable in network.trainable_variables:  # leave the symmetric start
         variable.assign(rng.normal(0.2, 0.3, size=variable.shape))
     x = rng.normal(size=(4, *network.input_shape[1:]))
     with tf.GradientTape() as tape:

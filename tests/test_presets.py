@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests import configs
 from zoo import presets
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,14 @@ def test_a_saved_model_comes_back(entry):
     np.testing.assert_array_equal(model.sample(4, seed=1), loaded.sample(4, seed=1))
     assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
     assert isinstance(zoo.VAE.from_preset(path), zoo.VAE)
+
+
+@pytest.mark.parametrize("network", ["conv", "residual", "dense"])
+def test_every_kind_of_network_comes_back(network, tmp_path):
+    model = configs.build(networks=network)
+    loaded = zoo.load(presets.save(model, tmp_path / "entry"))
+    x = configs.BINARY[:3]
+    np.testing.assert_array_equal(model.reconstruct(x), loaded.reconstruct(x))
 
 
 def test_metadata_records_what_was_said_and_what_is(entry):

@@ -1,7 +1,7 @@
-"""How latents are drawn: every model walks its layers top-down and calls a draw.
+"""How latents are drawn: every model walks its layers and calls a draw.
 
-A draw is called once per latent layer, top layer first, with that layer's
-distribution. The first call adds the leading sample axis, later layers inherit it.
+A draw is called once per latent layer with that layer's distribution, in the order of
+their dependence. The first call adds the leading sample axis, later layers inherit it.
 """
 
 import tensorflow as tf
@@ -45,7 +45,7 @@ class Centre:
 
     def __call__(self, distribution: tfd.Distribution):
         """Returns z `[1, B, D]` and, as nothing was drawn, no log density."""
-        if isinstance(distribution, tfd.TransformedDistribution):
+        if hasattr(distribution, "bijector"):
             z = distribution.bijector.forward(distribution.distribution.mean())
         else:
             z = distribution.mean()

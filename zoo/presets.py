@@ -21,6 +21,7 @@ import keras
 
 FORMAT = 1
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+MARKERS = ("__tuple__", "__keras_tensor__")  # plain values in Keras' JSON
 LIBRARIES = ("keras", "tensorflow", "tensorflow-probability", "numpy")
 
 
@@ -146,7 +147,8 @@ def _refuse_code(config) -> None:
             registered = config.get("registered_name")
             ours = keras.saving.get_registered_object(str(registered)) is not None
             own_keras = module.split(".")[0] == "keras" and registered in (None, name)
-            if name in ("Lambda", "__lambda__") or not (ours or own_keras):
+            harmless = name in MARKERS or ours or own_keras
+            if name in ("Lambda", "__lambda__") or not harmless:
                 raise ValueError(
                     "An entry may name Keras layers and registered classes only, so "
                     f"that loading it runs no code. Received: {module}.{name}"

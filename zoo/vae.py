@@ -1,15 +1,14 @@
 """The engine: x -> posterior -> z -> likelihood -> objective -> `add_loss`."""
 
-import inspect
-
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo import bounds, checks, presets, schedules
+from zoo import bounds, checks, schedules
 from zoo.bounds import Latent
 from zoo.draws import Centre, Sample, seed_words
 from zoo.likelihoods import Bernoulli, Likelihood
+from zoo.model import Model
 from zoo.posteriors import DiagonalNormal
 from zoo.priors import Prior, StandardNormal
 from zoo.schedules import Schedule
@@ -18,7 +17,7 @@ tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")
-class VAE(keras.Model):
+class VAE(Model):
     """Variational autoencoder; every other model overrides some of its hooks.
 
     Minimises distortion + beta * rate, averaged over `num_samples` draws of z.
@@ -173,6 +172,7 @@ class VAE(keras.Model):
         """
         if not tf.is_tensor(num_samples):
             checks.at_least_one(num_samples=num_samples, chunk=chunk)
+            chunk = min(chunk, num_samples)
         x = self._as_batch(x)
         seed = seed_words(seed)
         num_chunks = -(-num_samples // chunk)
@@ -192,100 +192,14 @@ class VAE(keras.Model):
         )
         return log_sum - tf.math.log(tf.cast(num_samples, tf.float32))
 
-    # Keras' own entry points, with the data looked at first.
-
-    def check(self, data) -> None:
-        """Raises a ValueError that says why, if this model cannot take `data`."""
-        checks.check_source(data, self.event_shape, self.likelihood_head.support)
-
-    def fit(self, x=None, *args, validation_data=None, **kwargs):
-        checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
-        self.check(x)
-        self.check(validation_data)
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
-        return super().fit(x, *args, validation_data=validation_data, **kwargs)
-
-    def evaluate(self, x=None, *args, **kwargs):
-        checks.refuse_weights(kwargs.get("sample_weight"))
-        self.check(x)
-        return super().evaluate(x, *args, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        self.check(x)
-        return super().predict(x, *args, **kwargs)
-
-    def compile(self, optimizer="adam", *, jit_compile="auto", **kwargs):
-        """As in Keras; the loss is the model's own, so `loss` is refused.
-
-        `jit_compile="auto"` means XLA, except for convolutions on a CPU: there XLA
-        takes two to three times as long as TensorFlow's own kernels.
-        """
-        if kwargs.get("loss") is not None:
-            raise ValueError(
-                f"{type(self).__name__} brings its own loss; compile it without one. "
-                f"Received: loss={kwargs['loss']}"
-            )
-        all_layers = self._flatten_layers()
-        if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
-            jit_compile = not any(
-                "Conv" in type(layer).__name__ for layer in all_layers
-            )
-        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
-        policies = {layer.dtype_policy.name for layer in all_layers}
-        if "mixed_float16" in policies:
-            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
-        checks.refuse_weights(sample_weight)
-        return super().compute_loss(x, y, y_pred, **kwargs)
-
-    def get_config(self):
-        """Every constructor argument, read off the attribute of the same name."""
-        config = {"name": self.name}
-        for cls in type(self).__mro__[: type(self).__mro__.index(VAE) + 1]:
-            for name in inspect.signature(cls.__init__).parameters:
-                if name not in ("self", "args", "kwargs"):
-                    value = getattr(self, f"{name}_head", getattr(self, name))
-                    config[name] = keras.saving.serialize_keras_object(value)
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(
-            **{
-                name: keras.saving.deserialize_keras_object(value)
-                for name, value in config.items()
-            }
-        )
-
-    def save_to_preset(self, path, metadata: dict | None = None):
-        """Writes a pretrained entry; see `zoo.presets.save`."""
-        return presets.save(self, path, metadata)
-
-    @classmethod
-    def from_preset(cls, name_or_path):
-        """Loads a pretrained entry of this class; see `zoo.presets.load`.
-
-        Raises:
-            TypeError: if the entry holds a model of another class.
-        """
-        model = presets.load(name_or_path)
-        if not isinstance(model, cls):
-            raise TypeError(
-                f"{name_or_path} does not hold a {cls.__name__}. "
-                f"Received: {type(model).__name__}"
-            )
-        return model
-
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one image or row."""
         return tuple(self.encoder.input_shape[1:])
+
+    def check(self, data) -> None:
+        """Raises a ValueError that says why, if this model cannot take `data`."""
+        checks.check_source(data, self.event_shape, self.likelihood_head.support)
 
     # Private.
 

@@ -7,7 +7,7 @@ NLL is expected to be worse than the VAE's.
 import zoo
 from recipes import burda
 
-EPOCHS = 40
+EPOCHS = 20
 
 
 def train(run) -> None:

@@ -12,6 +12,7 @@ def dense_encoder(
     shape: Sequence[int],
     units: Sequence[int] = (512, 512),
     activation: str = "relu",
+    batch_norm: bool = False,
 ) -> keras.Model:
     """`[B, *shape]` to features `[B, units[-1]]`.
 
@@ -21,8 +22,7 @@ def dense_encoder(
     network = keras.Sequential([keras.Input(shape)], name="encoder")
     if len(shape) > 1:
         network.add(layers.Flatten())
-    for width in units:
-        network.add(layers.Dense(width, activation))
+    _add_hidden(network, units, activation, batch_norm)
     return network
 
 
@@ -31,12 +31,20 @@ def dense_decoder(
     shape: Sequence[int],
     units: Sequence[int] = (512, 512),
     activation: str = "relu",
+    batch_norm: bool = False,
 ) -> keras.Model:
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *shape]`."""
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")
-    for width in units:
-        network.add(layers.Dense(width, activation))
+    _add_hidden(network, units, activation, batch_norm)
     network.add(layers.Dense(math.prod(shape)))
     if len(shape) > 1:
         network.add(layers.Reshape(shape))
     return network
+
+
+def _add_hidden(network, units, activation, batch_norm):
+    for width in units:
+        network.add(layers.Dense(width, use_bias=not batch_norm))
+        if batch_norm:
+            network.add(layers.BatchNormalization())
+        network.add(layers.Activation(activation))

@@ -35,8 +35,8 @@ class LadderVAE(Hierarchy):
         q(z_L|x) = N(mu_hat_L, sigma_hat_L^2)
         q(z_i|z_{i+1}, x) ~ N(mu_hat_i, sigma_hat_i^2) p(z_i|z_{i+1})
 
-    d_1 are the encoder's features. Upper layers stay in use where `HierarchicalVAE`
-    abandons them, given batch normalisation and a slowly rising weight of the rate.
+    d_1 are the encoder's features. To keep the upper layers in use it needs batch
+    normalisation and a slowly rising weight of the rate, `beta`, as in the paper.
 
     Args:
         *args: as for `zoo.hierarchy.Hierarchy`.
