@@ -217,16 +217,19 @@ CONFIGS = {
         lambda: build(zoo.IAFVAE, steps=2, units=(8,), gated=False), BINARY
     ),
     "iaf_vae_flow_prior": Row(
-        lambda: build(zoo.IAFVAE, steps=2, prior=zoo.FlowPrior(LATENT_DIM)), BINARY
+        lambda: build(
+            zoo.IAFVAE,
+            steps=1,
+            units=(8,),
+            prior=zoo.FlowPrior(LATENT_DIM, layers=2, units=8),
+        ),
+        BINARY,
     ),
     "ladder_vae": Row(lambda: ladder(zoo.LadderVAE), BINARY),
-    "ladder_vae_normal": Row(
-        lambda: ladder(zoo.LadderVAE, likelihood=zoo.Normal("learned")), GREY
-    ),
     "hierarchical_vae": Row(lambda: ladder(zoo.HierarchicalVAE), BINARY),
     "mixture_prior": with_prior(zoo.MixturePrior, components=4),
     "vamp_prior": with_prior(zoo.VampPrior, components=4),
-    "flow_prior": with_prior(zoo.FlowPrior),
+    "flow_prior": with_prior(zoo.FlowPrior, layers=2, units=8),
     "anisotropic_normal": with_prior(zoo.AnisotropicNormal, scales=(2.0, 1.0, 0.5)),
     "student_t": with_prior(zoo.StudentT),
     "sparse_prior": with_prior(zoo.SparsePrior),

@@ -34,7 +34,12 @@ def fixed_normal(shape, mean=0.0, stddev=1.0, dtype=tf.float32, seed=None, name=
     return mean + stddev * tf.reshape(tf.math.ndtri(uniform), shape)
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+def grouped(name):
+    """A row whose tests run in one process, so that they share one training."""
+    return pytest.param(name, marks=pytest.mark.xdist_group(name))
+
+
+@pytest.fixture(scope="module", params=map(grouped, CONFIGS))
 def row(request):
     return CONFIGS[request.param]
 

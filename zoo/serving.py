@@ -58,7 +58,8 @@ def export(model: VAE, path: str | os.PathLike, *, warmup: bool = True) -> Path:
     version = path / str(max(versions, default=0) + 1)
     with tempfile.TemporaryDirectory(prefix=".", dir=path) as scratch:
         folder = Path(scratch, version.name)
-        tf.saved_model.save(module, str(folder), signatures)
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, str(folder), signatures, options)
         if warmup:
             _write_warmup(signatures, folder, model.likelihood_head.support)
         folder.rename(version)
