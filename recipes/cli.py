@@ -1,6 +1,6 @@
 """The command line: train, evaluate, draw and export the entries of the zoo.
 
-TensorFlow is imported inside the commands, so that `--help` and `list` answer at once.
+TensorFlow is imported inside the commands, so that `--help` answers at once.
 """
 
 import ast
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -41,7 +42,8 @@ def main() -> None:
     try:
         app()
     except (OSError, ValueError, RuntimeError) as error:
-        console.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+        message = f"[bold red]Error:[/] {escape(str(error))}"
+        Console(stderr=True).print(message, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -62,12 +64,12 @@ def list_() -> None:
         table.add_column(column)
     for name in presets.list_presets():
         record = presets.read_metadata(name)
-        nll = record["metrics"]["nll"]
+        nll = record.get("metrics", {}).get("nll", {}).get("value")
         table.add_row(
             name,
             record["class"],
-            record["data"]["source"],
-            f"{nll['value']:.2f}",
+            record.get("data", {}).get("source", "-"),
+            f"{nll:.2f}" if nll else "-",
             f"{record['parameters']:,}",
         )
     console.print(table)

@@ -169,7 +169,7 @@ def _from_tfds(builder, image_size, local_dir) -> Dataset:
     info = builder.info
     licence = info.redistribution_info.license or f"see {info.homepage}"
     return _dataset(
-        builder.name,
+        info.full_name.rsplit("/", 1)[0],  # with its configuration, less its version
         splits,
         licence=_LICENCES.get(builder.name, licence),
         source=f"TFDS {info.full_name.replace('/', ' ')}",

@@ -52,11 +52,15 @@ def run_demo(folder: Path, epochs: int, console: Console) -> None:
 
 
 def _empty(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (folder / "run.json").exists():
+    mark = folder / ".demo"
+    if folder.exists() and any(folder.iterdir()) and not mark.exists():
         raise ValueError(
             f"--run-dir must be a new or a demo's folder. Received: {folder}"
         )
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    mark.touch()
 
 
 def _check_card(console: Console) -> None:

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import shutil
 import time
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def publish(
     }
     entry = zoo.presets.save(model, run.folder / run.name, metadata)
     figures.draw(model, data, images, entry / "figures", run.history)
+    shutil.rmtree(entry / "serving", ignore_errors=True)  # an earlier, killed attempt's
     zoo.serving.export(model, entry / "serving")
     metadata = zoo.presets.read_metadata(entry)
     (entry / "README.md").write_text(card(run.name, about, metadata))
@@ -97,8 +99,19 @@ def check(model: keras.Model, images: np.ndarray) -> dict:
 
 
 def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:
-    """The data set of an entry, and its test images as the entry was judged on them."""
+    """The data set of an entry, and its test images as the entry was judged on them.
+
+    Raises:
+        ValueError: if the entry names no data set, or it is another one here.
+    """
+    if "data" not in metadata:
+        raise ValueError("This entry was not made by a recipe: it names no data set.")
     data = datasets.load(metadata["data"]["name"])
+    if data.checksum != metadata["data"]["checksum"]:
+        raise ValueError(
+            f"The images of {data.name} here are not those the entry was trained on. "
+            f"Received: checksum={data.checksum}"
+        )
     return data, evaluation_images(data.test, metadata["data"]["binarise"])
 
 

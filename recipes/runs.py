@@ -95,6 +95,11 @@ class Run:
                 checkpoint,
             ],
         )
+        if len(checkpoint.history) < self.epochs:
+            raise RuntimeError(
+                f"Training diverged in epoch {len(checkpoint.history) + 1}: the loss "
+                f"is not finite. {self.folder} keeps the checkpoint before it."
+            )
         return model
 
     @property

@@ -131,8 +131,9 @@ def reachable(url: str, seconds: float = 6.0) -> bool:
 
     def ask():
         with contextlib.suppress(requests.RequestException):
-            requests.head(url, timeout=seconds).close()
-            answered.set()
+            response = requests.head(url, timeout=seconds)
+            if response.status_code < 500:  # otherwise a blocking proxy's
+                answered.set()
 
     # `requests` times neither the name look-up nor all addresses together.
     thread = threading.Thread(target=ask, daemon=True)

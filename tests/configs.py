@@ -230,7 +230,9 @@ CONFIGS = {
     "mixture_prior": with_prior(zoo.MixturePrior, components=4),
     "vamp_prior": with_prior(zoo.VampPrior, components=4),
     "flow_prior": with_prior(zoo.FlowPrior, layers=2, units=8),
-    "anisotropic_normal": with_prior(zoo.AnisotropicNormal, scales=(2.0, 1.0, 0.5)),
+    "anisotropic_normal": with_prior(
+        zoo.AnisotropicNormal, scales=(2.0, 1.0, 0.5, 0.5)
+    ),
     "student_t": with_prior(zoo.StudentT),
     "sparse_prior": with_prior(zoo.SparsePrior),
     "continuous_bernoulli": Row(

@@ -219,6 +219,7 @@ def test_unusable_data_dir_is_named(tmp_path):
 def test_no_network_is_said_soon(tmp_path, monkeypatch):
     def hang(*args, **kwargs):
         time.sleep(30)
+        raise socket.gaierror("no answer")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     start = time.monotonic()

@@ -48,11 +48,12 @@ def forward(network, y):
         return y
     weights = [np.float64(weight) for weight in network.get_weights()]
     if isinstance(network, keras.layers.Dense):
-        y = y @ weights[0] + (weights[1] if network.use_bias else 0.0)
-        return np.maximum(y, 0) if network.activation is keras.activations.relu else y
+        return y @ weights[0] + (weights[1] if network.use_bias else 0.0)
     if isinstance(network, keras.layers.BatchNormalization):
         gamma, beta, mean, variance = weights
         return gamma * (y - mean) / np.sqrt(variance + network.epsilon) + beta
+    if isinstance(network, keras.layers.Activation):
+        return np.maximum(y, 0)
     if isinstance(network, keras.layers.LeakyReLU):
         return np.where(y > 0, y, 0.1 * y)
     if isinstance(network, keras.layers.Flatten):

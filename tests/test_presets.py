@@ -120,6 +120,13 @@ def test_damaged_json_is_refused(entry, name):
         zoo.load(path)
 
 
+@pytest.mark.parametrize("changes", [{"format": "x"}, {"config": {}}, {"config": 3}])
+def test_a_config_without_its_parts_is_refused(entry, changes):
+    edit_json(entry[1] / presets.CONFIG, **changes)
+    with pytest.raises(ValueError, match=r"config\.json is damaged"):
+        zoo.load(entry[1])
+
+
 @pytest.mark.parametrize("name", [presets.CONFIG, presets.METADATA])
 def test_a_newer_format_is_refused(entry, name):
     _, path = entry
@@ -149,6 +156,7 @@ def test_something_that_is_no_model_of_the_zoo_is_refused(entry):
         {"class_name": "system", "module": "os", "config": "true"},
         {"class_name": "Lambda", "module": "keras.layers", "config": {}},
         {"class_name": "__lambda__", "config": {"value": "AAAA"}},
+        {"class_name": "TFSMLayer", "module": "keras.layers", "config": {}},
         {"class_name": "run", "module": "subprocess", "registered_name": "run"},
         {"class_name": "function", "module": "builtins", "config": "eval"},
         {"class_name": "get_file", "module": "keras.utils", "config": {}},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +10,14 @@ import time
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import zoo
-from recipes import cli, datasets, figures, publish, runs
-from tests import digits_run
+from recipes import cli, datasets, demo, figures, publish, runs
+from tests import configs, digits_run
 
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, ROOT / "tests" / "digits_run.py"]
@@ -182,3 +184,39 @@ def test_a_grid_is_what_it_shows():
     assert shown[4:, 10:].min() == 1.0
     assert shown.sum() == 20
     assert figures.as_array(figure).shape[-1] == 4
+
+
+def test_a_message_is_shown_to_the_letter(entry, tmp_path):
+    shutil.copytree(entry, tmp_path / "entry")
+    (tmp_path / "entry" / "metadata.json").write_text("[/half")
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes", "evaluate", tmp_path / "entry"],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "metadata.json is damaged" in done.stderr
+
+
+def test_the_demo_empties_nothing_but_a_demo(tmp_path):
+    runs.Run("precious", tmp_path, epochs=1, seed=0)
+    with pytest.raises(ValueError, match="a new or a demo's folder"):
+        demo.run_demo(tmp_path, 1, cli.console)
+    assert (tmp_path / "run.json").exists()
+
+
+def test_a_diverged_training_is_no_entry(tmp_path):
+    run = runs.Run("diverged", tmp_path, epochs=2, seed=0)
+    vae = configs.build()
+    vae.compile(keras.optimizers.SGD(1e30), jit_compile=False)
+    with pytest.raises(RuntimeError, match="Training diverged in epoch"):
+        run.fit(vae, datasets.load("digits"), batch_size=64, binarise=True)
+
+
+def test_images_that_changed_are_refused(entry):
+    metadata = zoo.presets.read_metadata(entry)
+    metadata["data"]["checksum"] = "0"
+    with pytest.raises(ValueError, match="not those the entry was trained on"):
+        publish.test_images(metadata)

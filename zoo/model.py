@@ -55,7 +55,8 @@ class Model(keras.Model):
             )
         super().compile(optimizer, jit_compile=jit_compile, **kwargs)
         policies = {layer.dtype_policy.name for layer in all_layers}
-        if "mixed_float16" in policies:
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        if "mixed_float16" in policies and not scaled:
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
 
     def compile_from_config(self, config):

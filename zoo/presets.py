@@ -21,6 +21,14 @@ import keras
 
 FORMAT = 1
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+LOADERS = (  # Keras' own objects that read other files, or run what they hold
+    "FlaxLayer",
+    "JaxLayer",
+    "Lambda",
+    "TFSMLayer",
+    "TorchModuleWrapper",
+    "__lambda__",
+)
 MARKERS = ("__tuple__", "__keras_tensor__")  # plain values in Keras' JSON
 LIBRARIES = ("keras", "tensorflow", "tensorflow-probability", "numpy")
 
@@ -78,10 +86,12 @@ def load(name_or_path: str | os.PathLike) -> keras.Model:
     config = _read_json(path / CONFIG)
     metadata = read_metadata(path)
     for name, content in ((CONFIG, config), (METADATA, metadata)):
-        if content.get("format", FORMAT + 1) > FORMAT:
+        if not isinstance(content.get("format"), int):
+            raise ValueError(f"{path / name} is damaged: it has no format.")
+        if content["format"] > FORMAT:
             raise ValueError(
                 f"{path / name} needs a newer version of VAE Zoo, which reads format "
-                f"{FORMAT}. Received: format={content.get('format')}"
+                f"{FORMAT}. Received: format={content['format']}"
             )
     if not (path / WEIGHTS).is_file():
         raise FileNotFoundError(f"{path} has no {WEIGHTS}.")
@@ -98,7 +108,10 @@ def load(name_or_path: str | os.PathLike) -> keras.Model:
             f"{path / CONFIG} names no model of the zoo. "
             f"Received: registered_name={config.get('registered_name')!r}"
         )
-    model = cls.from_config(config["config"])
+    try:
+        model = cls.from_config(config["config"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path / CONFIG} is damaged: {error}") from error
     model.load_weights(path / WEIGHTS)
     return model
 
@@ -148,7 +161,7 @@ def _refuse_code(config) -> None:
             ours = keras.saving.get_registered_object(str(registered)) is not None
             own_keras = module.split(".")[0] == "keras" and registered in (None, name)
             harmless = name in MARKERS or ours or own_keras
-            if name in ("Lambda", "__lambda__") or not harmless:
+            if name in LOADERS or not harmless:
                 raise ValueError(
                     "An entry may name Keras layers and registered classes only, so "
                     f"that loading it runs no code. Received: {module}.{name}"

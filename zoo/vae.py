@@ -225,6 +225,7 @@ class VAE(Model):
 
     def _as_batch(self, x):
         if not tf.is_symbolic_tensor(x):
+            x = x if hasattr(x, "shape") else tf.convert_to_tensor(x)
             self.check(x)
         return tf.cast(x, tf.float32)
 

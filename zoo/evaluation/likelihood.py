@@ -45,5 +45,5 @@ def log_likelihood(
     for index, start in enumerate(range(0, len(images), batch_size)):
         x = tf.constant(images[start : start + batch_size], tf.float32)
         results.append(estimate(x, tf.constant(seed + index, tf.int64)).numpy())
-        bar.update(index + 1, values=[("nats", float(np.mean(results[-1])))])
+        bar.update(index + 1, values=[("nats", np.mean(np.concatenate(results)))])
     return np.concatenate(results)
