@@ -199,11 +199,12 @@ def load_recipe(name: str):
 
 def print_metrics(metrics: dict, title: str) -> None:
     """One row per figure with its unit and protocol."""
+    from recipes import publish
+
     table = Table(title=title)
     for column in ("metric", "value", "unit", "protocol"):
         table.add_column(column, justify="right" if column == "value" else "left")
     for name, figure in metrics.items():
-        value = figure["value"]
-        shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-        table.add_row(name, shown, figure["unit"], figure["protocol"])
+        value = publish.shown(figure["value"])
+        table.add_row(name, value, figure["unit"], figure["protocol"])
     console.print(table)

@@ -129,7 +129,7 @@ def card(name: str, about: str, metadata: dict) -> str:
     """The model card: what, how, results with their protocol, pictures, limits."""
     metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
     rows = "\n".join(
-        f"| {metric} | {_shown(figure['value'])} | {figure['unit']} | "
+        f"| {metric} | {shown(figure['value'])} | {figure['unit']} | "
         f"{figure['protocol']} |"
         for metric, figure in metrics.items()
     )
@@ -180,7 +180,8 @@ def _figure(value, unit: str, protocol: str, **more) -> dict:
     return {"value": value, "unit": unit, "protocol": protocol, **more}
 
 
-def _shown(value) -> str:
+def shown(value) -> str:
+    """A figure of merit, or one for each latent layer, in five digits."""
     if isinstance(value, list):
-        return ", ".join(map(_shown, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return ", ".join(map(shown, value))
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
