@@ -7,7 +7,7 @@ NLL is expected to be worse than the VAE's.
 import zoo
 from recipes import burda
 
-EPOCHS = 20
+EPOCHS = 100
 
 
 def train(run) -> None:

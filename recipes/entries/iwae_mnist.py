@@ -7,7 +7,7 @@ et al., 2016, table 1).
 import zoo
 from recipes import burda
 
-EPOCHS = 20
+EPOCHS = 100
 
 
 def train(run) -> None:

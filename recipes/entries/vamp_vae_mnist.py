@@ -9,7 +9,7 @@ Welling, 2018, table 1).
 import zoo
 from recipes import burda
 
-EPOCHS = 20
+EPOCHS = 100
 
 
 def train(run) -> None:
