@@ -21,6 +21,7 @@ import keras
 
 FORMAT = 1
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+YOUNG_OPTIONS = ("input_axes", "output_axes", "quantization_config")  # not in 3.12
 LOADERS = (  # Keras' own objects that read other files, or run what they hold
     "FlaxLayer",
     "JaxLayer",
@@ -51,7 +52,7 @@ def save(
     config = {
         "format": FORMAT,
         "registered_name": keras.saving.get_registered_name(type(model)),
-        "config": model.get_config(),
+        "config": _portable(model.get_config()),
     }
     _refuse_code(config["config"])
     bare = type(model).from_config(model.get_config())  # without optimizer state
@@ -111,7 +112,11 @@ def load(name_or_path: str | os.PathLike) -> keras.Model:
     try:
         model = cls.from_config(config["config"])
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path / CONFIG} is damaged: {error}") from error
+        saved = metadata.get("libraries", {}).get("keras")
+        raise ValueError(
+            f"{path / CONFIG} is damaged, or its Keras {saved} is too different from "
+            f"the one here, {keras.__version__}: {error}"
+        ) from error
     model.load_weights(path / WEIGHTS)
     return model
 
@@ -150,6 +155,19 @@ def _folders() -> list[Path]:
     """Where entries live: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).parent
     return [package.parent / "saved_models", package / "saved_models"]
+
+
+def _portable(config):
+    """The config without unset options that the oldest supported Keras refuses."""
+    if isinstance(config, dict):
+        return {
+            name: _portable(value)
+            for name, value in config.items()
+            if not (name in YOUNG_OPTIONS and value is None)
+        }
+    if isinstance(config, list | tuple):
+        return [_portable(value) for value in config]
+    return config
 
 
 def _refuse_code(config) -> None:
