@@ -187,7 +187,6 @@ CONFIGS = {
     "vae_dense_bernoulli": Row(lambda: build(), BINARY),
     "vae_conv_bernoulli": Row(lambda: build(networks="conv"), BINARY),
     "vae_residual_bernoulli": Row(lambda: build(networks="residual"), BINARY),
-    "vae_grey_bernoulli": Row(lambda: build(), GREY),
     "vae_conv_normal": Row(
         lambda: build(None, "conv", likelihood=zoo.Normal(0.3)), GREY
     ),
