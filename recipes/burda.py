@@ -51,3 +51,14 @@ def compile_cosine(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:
     steps = run.epochs * datasets.steps_per_epoch(data.train, BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(rate), steps_per_execution=10)
+
+
+def fit_grey(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:
+    """Trains one of a study's many models on grey images, without checkpoints."""
+    compile_cosine(model, run, data)
+    model.fit(
+        datasets.stream(data.train, BATCH_SIZE, seed=run.seed),
+        steps_per_epoch=datasets.steps_per_epoch(data.train, BATCH_SIZE),
+        epochs=run.epochs,
+        verbose=2,
+    )

@@ -76,7 +76,7 @@ class Run:
         """
         checkpoint = Checkpoint(self.folder)
         steps = datasets.steps_per_epoch(data.train, batch_size)
-        model = checkpoint.restore(model)
+        model = checkpoint.restore(model, steps)
         done = len(checkpoint.history)
         train = datasets.stream(
             data.train, batch_size, seed=self.seed, binarise=binarise, start_epoch=done
@@ -123,13 +123,15 @@ class Checkpoint(keras.callbacks.Callback):
         if self.file.exists():
             self.history = json.loads(self.history_file.read_text())
 
-    def restore(self, model: keras.Model) -> keras.Model:
-        """The model of the last checkpoint; `model` itself where there is none."""
+    def restore(self, model: keras.Model, steps_per_epoch: int) -> keras.Model:
+        """The model of the last checkpoint; `model` itself where there is none.
+
+        A kill between the two files leaves the history an epoch ahead; it is cut.
+        """
         if not self.file.exists():
             return model
         restored = keras.saving.load_model(self.file)
-        done = int(restored.step) // self._steps_per_epoch()
-        self.history = self.history[:done]
+        self.history = self.history[: int(restored.step) // steps_per_epoch]
         return restored
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -139,14 +141,11 @@ class Checkpoint(keras.callbacks.Callback):
         if not np.isfinite(logs["loss"]):
             return
         seconds = time.perf_counter() - self.started
-        self.history.append({**logs, "seconds": seconds, "steps": self.params["steps"]})
+        self.history.append({**logs, "seconds": seconds})
         write_json(self.history_file, self.history)
         partial = self.file.with_name("partial.keras")
         self.model.save(partial)
         os.replace(partial, self.file)
-
-    def _steps_per_epoch(self) -> int:
-        return self.history[0]["steps"]
 
 
 class Pictures(keras.callbacks.Callback):

@@ -66,13 +66,7 @@ def fit_network(cls, run, data, dims):
     The likelihood's sigma of 0.2 is about the error that they reach per pixel.
     """
     model = cls(*burda.networks(dims), dims, likelihood=zoo.Normal(0.2), seed=run.seed)
-    burda.compile_cosine(model, run, data)
-    model.fit(
-        datasets.stream(data.train, burda.BATCH_SIZE, seed=run.seed),
-        steps_per_epoch=datasets.steps_per_epoch(data.train, burda.BATCH_SIZE),
-        epochs=run.epochs,
-        verbose=2,
-    )
+    burda.fit_grey(model, run, data)
     encode, decode = tf.function(model.encode), tf.function(model.decode)
     return (
         lambda images: encode(tf.constant(images))[0].numpy(),

@@ -29,13 +29,7 @@ def train(run: Run) -> None:
             sigma=sigma,
             seed=run.seed,
         )
-        burda.compile_cosine(model, run, data)
-        model.fit(
-            datasets.stream(data.train, burda.BATCH_SIZE, seed=run.seed),
-            steps_per_epoch=datasets.steps_per_epoch(data.train, burda.BATCH_SIZE),
-            epochs=run.epochs,
-            verbose=2,
-        )
+        burda.fit_grey(model, run, data)
         info = zoo.evaluation.information(model, test)
         results.append({"sigma": sigma, **info._asdict()})
         rows.append(model.reconstruct(test[:12]).numpy())
