@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(READY)  ## load, check, train, measure, draw, save and serve, in minutes
 	$(BIN)/python -m recipes demo
@@ -16,6 +16,15 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+bench: $(READY) .peers/.ready  ## speed and memory beside a peer; a quarter of an hour
+	$(BIN)/python -m recipes bench --json recipes/bench/results.json
+
+.peers/.ready: recipes/bench/requirements.txt
+	$(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install --quiet --upgrade pip
+	.peers/bin/python -m pip install --quiet -r recipes/bench/requirements.txt
+	touch $@
+
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info[:2] <= (3, 13) or \
 	  sys.exit("Python 3.10 to 3.13 is needed: make PYTHON=python3.12 ...")'
@@ -25,4 +34,4 @@ $(READY): requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .peers runs

@@ -182,6 +182,39 @@ def demo(
     run_demo(run_dir, epochs, console)
 
 
+@app.command()
+def bench(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A part of it; may be given repeatedly."),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write every figure here, pictures beside it."),
+    ] = None,
+    peer: Annotated[
+        Path,
+        typer.Option(help="Python of the peer's environment; see recipes/bench."),
+    ] = Path(".peers/bin/python"),
+) -> None:
+    """Measure speed and memory beside a peer, on this machine and in one run.
+
+    Leave the machine alone meanwhile. Without the peer's environment, which `make
+    bench` installs, the zoo is measured alone.
+    """
+    from recipes.bench import run
+
+    unknown = sorted(set(only or ()) - set(run.NAMES))
+    if unknown:
+        raise typer.BadParameter(
+            f"no {', '.join(unknown)}; there are: {', '.join(run.NAMES)}",
+            param_hint="--only",
+        )
+    if not peer.exists():
+        console.print(f"{peer} is not there: the zoo is measured alone.")
+    run.run(only or run.NAMES, peer if peer.exists() else None, json_file, console)
+
+
 def recipe_names() -> list[str]:
     """Names of the recipes: the files in `recipes/entries`."""
     return sorted(file.stem for file in ENTRIES.glob("[a-z]*.py"))

@@ -19,7 +19,7 @@ tfd = tfp.distributions
 
 
 def mlp(units: int, batch_norm: bool) -> keras.Sequential:
-    """d(y) of two leaky rectifier layers, `[B, Y] -> [B, units]` (section 2)."""
+    """d(y) of two leaky rectifier layers, `[B, Y] -> [B, units]`."""
     network = keras.Sequential()
     for _ in range(2):
         network.add(linear(units, batch_norm))

@@ -26,7 +26,7 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
         train = stream(images, 256, seed=1, binarise=True)
         refresh_batch_norm(ladder, train.take(len(images) // 256))
 
-    Reference: Sonderby et al., 2016, section 3.
+    Reference: Sonderby et al., 2016.
     """
     layers = [
         layer

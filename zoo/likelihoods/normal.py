@@ -36,7 +36,7 @@ class Normal(Likelihood):
         ValueError: if `sigma` is neither positive nor one of these words.
 
     Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated
-    Decoders", 2021, section 3. The fifth of its sigmas, "optimal", needs to see the
+    Decoders", 2021. The fifth of its sigmas, "optimal", needs to see the
     data: `zoo.SigmaVAE` has it.
     """
 

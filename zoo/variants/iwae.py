@@ -35,7 +35,7 @@ class IWAE(VAE):
         iwae = zoo.IWAE(encoder, decoder, latent_dim=50, num_samples=50)
 
     Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8; Tucker et
-    al., "Doubly Reparameterized Gradient Estimators", 2019, eq. 8.
+    al., "Doubly Reparameterized Gradient Estimators", 2019.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ class SigmaVAE(VAE):
         sigma = vae.likelihood(z).stddev()
 
     Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated
-    Decoders", 2021, section 3.
+    Decoders", 2021.
     """
 
     def __init__(

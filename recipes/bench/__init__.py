@@ -1,0 +1,1 @@
+"""The benchmark: this zoo beside a peer, on one machine and in one run."""

@@ -1,0 +1,74 @@
+"""Time to quality: validation nats against CPU minutes, from the first step on."""
+
+import time
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+import zoo
+from recipes import burda, datasets
+from recipes.runs import evaluation_images
+
+EPOCHS = 12
+MODELS = {
+    "vae_mnist": lambda: zoo.VAE(*burda.networks(), burda.LATENT_DIM),
+    "iaf_vae_mnist": lambda: zoo.IAFVAE(
+        *burda.networks(), burda.LATENT_DIM, steps=4, units=(320,)
+    ),
+}
+
+
+def measure() -> dict[str, dict[str, list[float]]]:
+    """Validation -ELBO after every epoch, and the CPU minutes of training until then.
+
+    The models of two recipes on dynamically binarised MNIST, for a few epochs.
+    """
+    data = datasets.load("mnist")
+    validation = evaluation_images(data.validation, binarise=True)
+    results = {}
+    for name, build in MODELS.items():
+        print(f"quality: {name}")
+        keras.utils.set_random_seed(0)
+        model = build()
+        model.compile(keras.optimizers.Adam(1e-3), steps_per_execution=10)
+        curve = _Curve(validation)
+        model.fit(
+            datasets.stream(data.train, burda.BATCH_SIZE, seed=0, binarise=True),
+            steps_per_epoch=datasets.steps_per_epoch(data.train, burda.BATCH_SIZE),
+            epochs=EPOCHS,
+            callbacks=[curve],
+            verbose=0,
+        )
+        results[name] = {"cpu_minutes": curve.minutes, "nats": curve.nats}
+    return results
+
+
+class _Curve(keras.callbacks.Callback):
+    """-ELBO of `images` against the CPU time of training alone."""
+
+    def __init__(self, images: np.ndarray):
+        super().__init__()
+        self.images = images
+        self.minutes, self.nats = [], []
+        self.used = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.process_time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.used += time.process_time() - self.started
+        self.minutes.append(self.used / 60)
+        info = zoo.evaluation.information(self.model, self.images)
+        self.nats.append(-info.elbo)
+
+
+def draw(results: dict[str, dict[str, list[float]]]) -> Figure:
+    figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    for name, result in results.items():
+        axes.plot(result["cpu_minutes"], result["nats"], "o-", label=name)
+    axes.set(xlabel="CPU minutes", ylabel="-ELBO of the validation images, nats")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure

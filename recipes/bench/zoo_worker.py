@@ -1,0 +1,35 @@
+"""The zoo's side: plain `compile()` and `fit()`, as in the README."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo
+from recipes.bench import models, protocol
+
+
+def prepare(case, images):
+    keras.utils.set_random_seed(0)
+    data = images[..., None]
+    if "iaf" in case:
+        model = models.iaf()
+    else:
+        model = zoo.VAE(*(models.conv() if "conv" in case else models.dense()))
+    if case.startswith("train"):
+        count = protocol.CONV_IMAGES if "conv" in case else protocol.TRAINING_IMAGES
+        model.compile(keras.optimizers.Adam(protocol.LEARNING_RATE))
+        return count, models.Trainer(model, data[:count], int(case.rsplit("_", 1)[1]))
+    data = np.float32(data)
+    if case == "nll":
+        some = data[: protocol.NLL_IMAGES["zoo"]]
+        evaluate = zoo.evaluation.log_likelihood
+        return len(some), lambda: evaluate(model, some, protocol.NLL_SAMPLES)
+    if case == "sample":
+        count = protocol.SAMPLED_IMAGES
+        return count, lambda: model.sample(count).numpy()
+    return len(data), lambda: model.encode(data)[0].numpy()
+
+
+if __name__ == "__main__":
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    protocol.serve(prepare, versions)
