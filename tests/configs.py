@@ -171,6 +171,7 @@ class Row(NamedTuple):
 
     build: Callable[[], zoo.VAE]
     data: np.ndarray
+    name: str = ""
 
 
 def ladder(cls, **kwargs) -> zoo.VAE:

@@ -1,6 +1,8 @@
 """What every model must do, once for each row of the table."""
 
 import json
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,10 +19,15 @@ from zoo import presets
 ROUNDING = 1e-4
 
 
-def train(row, epochs=2, **compile_options):
+# Operations of one training step's graph, as TensorFlow 2.21 and Keras 3.15 trace it.
+# Anew: GRAPH_SIZES=write python -m pytest -n 0 tests/test_battery.py -k one_graph
+GRAPH_SIZES = Path(__file__).with_name("graph_sizes.json")
+
+
+def train(row, epochs=2, model=None, **compile_options):
     """A fresh model after a few epochs on the row's data, and its history."""
     keras.utils.set_random_seed(0)
-    model = row.build()
+    model = model or row.build()
     model.compile(optimizer(), **{"jit_compile": False, **compile_options})
     keras.utils.set_random_seed(1)  # the order of the batches
     history = model.fit(row.data, batch_size=32, epochs=epochs, verbose=0)
@@ -39,15 +46,34 @@ def grouped(name):
     return pytest.param(name, marks=pytest.mark.xdist_group(name))
 
 
+def traced_sizes(model):
+    """The list to which every tracing of the training step adds its operations."""
+    sizes, step = [], model.train_step
+
+    def traced(data):
+        logs = step(data)
+        sizes.append(len(tf.compat.v1.get_default_graph().get_operations()))
+        return logs
+
+    model.train_step = traced
+    return sizes
+
+
 @pytest.fixture(scope="module", params=map(grouped, CONFIGS))
 def row(request):
-    return CONFIGS[request.param]
+    return CONFIGS[request.param]._replace(name=request.param)
 
 
 @pytest.fixture(scope="module")
-def trained(row):
+def model_and_graphs(row):
+    model = row.build()
+    return model, traced_sizes(model)
+
+
+@pytest.fixture(scope="module")
+def trained(row, model_and_graphs):
     """One run that the tests of a row compare with; none of them changes it."""
-    return train(row)
+    return train(row, model=model_and_graphs[0])
 
 
 def test_fit_lowers_the_loss(trained):
@@ -55,6 +81,15 @@ def test_fit_lowers_the_loss(trained):
     assert np.isfinite(list(history.values())).all()
     assert {"loss", "elbo", "rate", "distortion"} <= set(history)
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_one_graph_serves_every_step_and_does_not_grow(row, trained, model_and_graphs):
+    (size,) = model_and_graphs[1]  # the step is traced once
+    known = json.loads(GRAPH_SIZES.read_text())
+    if os.environ.get("GRAPH_SIZES") == "write":
+        known[row.name] = size
+        GRAPH_SIZES.write_text(json.dumps(known, indent=2) + "\n")
+    assert size <= 1.1 * known[row.name]  # versions of Keras differ by a few
 
 
 def test_shapes(row, trained):

@@ -58,10 +58,11 @@ class Model(keras.Model):
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if "mixed_float16" in policies and not scaled:
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+        # Variables that appear while a step is traced make TensorFlow trace it twice.
+        self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         checks.refuse_weights(sample_weight)

@@ -95,7 +95,11 @@ class Worker(contextlib.AbstractContextManager):
                 text=True,
                 cwd=ROOT,
             )
-        ready = self._answer()
+        try:
+            ready = self._answer()
+        except RuntimeError:
+            self.__exit__()
+            raise
         self.images = ready["images"]
         self.warm_up = ready["warm_up"]
         self.versions = ready["versions"]
@@ -113,7 +117,8 @@ class Worker(contextlib.AbstractContextManager):
 
     def __exit__(self, *_):
         self.process.kill()
-        self.process.wait()
+        with self.process:  # closes its pipes and waits for it
+            pass
 
     def _answer(self):
         line = self.process.stdout.readline()

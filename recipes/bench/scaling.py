@@ -1,5 +1,7 @@
 """How the cost of a training step grows, as slopes in a log-log picture."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from matplotlib.figure import Figure
@@ -46,14 +48,17 @@ def measure(images: np.ndarray) -> dict[str, dict]:
             trainers[size] = Trainer(model, x, BATCH_SIZE)
         speeds = models.images_per_second(trainers, RUNS)
         milliseconds = [[1e3 * BATCH_SIZE / v for v in speeds[size]] for size in sizes]
-        medians = np.median(milliseconds, axis=1)
-        slope = np.polyfit(np.log(sizes), np.log(medians), 1)[0]
         results[name] = {
             "sizes": list(sizes),
             "milliseconds_per_step": milliseconds,
-            "slope": float(slope),
+            "slope": slope(sizes, np.median(milliseconds, axis=1)),
         }
     return results
+
+
+def slope(sizes: Sequence[int], costs: Sequence[float]) -> float:
+    """The power of the size that fits the costs best, in the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 
 
 def resized(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
