@@ -50,7 +50,7 @@ def compile_cosine(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:
     """Adam from 1e-3 down to 1e-5 along a cosine."""
     steps = run.epochs * datasets.steps_per_epoch(data.train, BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
-    model.compile(keras.optimizers.Adam(rate), steps_per_execution=10)
+    model.compile(keras.optimizers.Adam(rate))
 
 
 def fit_grey(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:

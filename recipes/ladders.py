@@ -36,7 +36,7 @@ def train(run: Run, cls: type[zoo.VAE], about: str, *, stabilised: bool) -> Path
         seed=run.seed,
     )
     rate = keras.optimizers.schedules.CosineDecay(2e-3, run.epochs * steps, alpha=0.01)
-    model.compile(keras.optimizers.Adam(rate), steps_per_execution=10)
+    model.compile(keras.optimizers.Adam(rate))
     model = run.fit(model, data, batch_size=BATCH_SIZE, binarise=True)
     if stabilised:
         stream = datasets.stream(data.train, BATCH_SIZE, seed=run.seed, binarise=True)

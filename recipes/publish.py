@@ -85,7 +85,7 @@ def measure(model: keras.Model, images: np.ndarray, num_samples: int) -> dict:
         "rate": _figure(info.rate, "nats", one),
         "distortion": _figure(info.distortion, "nats", one),
         "active_units": _figure(
-            info.active_units, "units per layer", "variance of the code over 0.01"
+            info.active_units, "units per layer", "variance of the code above 0.01"
         ),
         "layer_rates": _figure(info.layer_rates, "nats per layer", one),
         "nll_seconds": _figure(seconds, "s", many),
@@ -159,8 +159,8 @@ images = model.sample(16, seed=0)
 ## Training
 `python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
 --seed {metadata["seed"]}`: {metadata["seconds"]} s on {machine["cores"]} cores
-({machine["processor"]}), {metadata["parameters"]:,} parameters. Epochs and settings
-were chosen on the last 10 000 training images; the test set was read once, at the end.
+({machine["processor"]}), {metadata["parameters"]:,} parameters. The last 10 000
+training images were held out for validation; the test set chose nothing.
 
 ## Data
 {data["source"]}, {binarised}; licence of the images: {data["licence"]}. Training images

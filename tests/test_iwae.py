@@ -145,5 +145,5 @@ def test_doubly_reparameterised_wants_a_diagonal_normal(digits):
         zoo.IWAE, posterior=Full(configs.LATENT_DIM), doubly_reparameterised=True
     )
     iwae.compile("adam")
-    with pytest.raises(ValueError, match="needs a diagonal normal posterior"):
+    with pytest.raises(ValueError, match="must be a diagonal normal"):
         iwae.fit(digits, verbose=0)

@@ -70,6 +70,41 @@ def test_same_seed_same_run_other_seed_another(digits):
     assert np.abs(weights[0] - weights[1]).max() > 1e-3
 
 
+class Listener(keras.callbacks.Callback):
+    """Counts the batches it hears of."""
+
+    heard = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.heard += 1
+
+
+@pytest.mark.parametrize(("steps_per_epoch", "chosen"), [(4, 4), (19, 1), (None, 10)])
+def test_several_steps_are_executed_at_once_but_no_more_than_asked(
+    vae, digits, steps_per_epoch, chosen
+):
+    batches = tf.data.Dataset.from_tensor_slices(digits).batch(16)
+    if steps_per_epoch:
+        batches = batches.repeat()
+    vae.fit(batches, steps_per_epoch=steps_per_epoch, verbose=0)
+    assert vae.steps_per_execution == chosen
+    assert vae.step == (steps_per_epoch or 4)
+
+
+def test_callbacks_that_listen_to_batches_hear_of_every_one(vae, digits):
+    listener = Listener()
+    vae.fit(digits, batch_size=16, callbacks=[listener], verbose=0)
+    assert listener.heard == 4
+
+
+def test_steps_that_keras_would_round_up_are_refused(digits):
+    model = configs.build()
+    model.compile(configs.optimizer(), jit_compile=False, steps_per_execution=3)
+    batches = tf.data.Dataset.from_tensor_slices(digits).batch(16).repeat()
+    with pytest.raises(ValueError, match=r"must divide.*steps_per_epoch=4"):
+        model.fit(batches, steps_per_epoch=4)
+
+
 def test_schedules_under_several_steps_per_execution(digits):
     schedules = {
         "beta": zoo.schedules.Linear(0.0, 2.0, steps=6),

@@ -41,6 +41,11 @@ def total_rate(latents: list[Latent]) -> tf.Tensor:
     return tf.add_n([rate(latent) for latent in latents])
 
 
+def distortion(x: tf.Tensor, likelihood: tfd.Distribution) -> tf.Tensor:
+    """-log p(x|z) in nats, averaged over the K samples, `[B]`."""
+    return -tf.reduce_mean(likelihood.log_prob(x), axis=0)
+
+
 def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
     """max(floor, batch mean of the rate) in nats, `[K, B] -> []`; no floor at 0.
 

@@ -82,6 +82,16 @@ def at_least_one(**counts: int) -> None:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")
 
 
+def refuse_options(model, **neutral) -> None:
+    """Raises a ValueError if an option that a model has no use for is not neutral."""
+    for name, value in neutral.items():
+        if getattr(model, name) != value:
+            raise ValueError(
+                f"{type(model).__name__} has no `{name}`. "
+                f"Received: {name}={getattr(model, name)}"
+            )
+
+
 def check_networks(model) -> None:
     """Checks that a VAE's networks and heads fit together.
 

@@ -1,11 +1,14 @@
 """What every model of the zoo asks of Keras, whatever it computes."""
 
 import inspect
+import math
 
 import keras
 import tensorflow as tf
 
 from zoo import checks, presets
+
+MOST_STEPS = 10  # of training in one execution, where Keras asks for no other number
 
 
 class Model(keras.Model):
@@ -26,6 +29,9 @@ class Model(keras.Model):
         self.check(validation_data)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
+        self._set_steps_per_execution(
+            kwargs.get("steps_per_epoch"), kwargs.get("callbacks")
+        )
         return super().fit(x, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
@@ -37,11 +43,19 @@ class Model(keras.Model):
         self.check(x)
         return super().predict(x, *args, **kwargs)
 
-    def compile(self, optimizer="adam", *, jit_compile="auto", **kwargs):
+    def compile(
+        self,
+        optimizer="adam",
+        *,
+        jit_compile="auto",
+        steps_per_execution="auto",
+        **kwargs,
+    ):
         """As in Keras; the loss is the model's own, so `loss` is refused.
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
-        TensorFlow's own kernels are mostly faster.
+        TensorFlow's own kernels are mostly faster. `steps_per_execution="auto"` means
+        up to ten, or one where a callback that is not Keras' own listens to batches.
         """
         if kwargs.get("loss") is not None:
             raise ValueError(
@@ -53,7 +67,15 @@ class Model(keras.Model):
             jit_compile = not any(
                 "Conv" in type(layer).__name__ for layer in all_layers
             )
-        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+        self._auto_steps = steps_per_execution == "auto"
+        if self._auto_steps:
+            steps_per_execution = 1 if kwargs.get("run_eagerly") else MOST_STEPS
+        super().compile(
+            optimizer,
+            jit_compile=jit_compile,
+            steps_per_execution=steps_per_execution,
+            **kwargs,
+        )
         policies = {layer.dtype_policy.name for layer in all_layers}
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if "mixed_float16" in policies and not scaled:
@@ -64,9 +86,38 @@ class Model(keras.Model):
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config and self._auto_steps:
+            config["steps_per_execution"] = "auto"
+        return config
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         checks.refuse_weights(sample_weight)
         return super().compute_loss(x, y, y_pred, **kwargs)
+
+    def _set_steps_per_execution(self, steps_per_epoch, callbacks) -> None:
+        """Keras rounds an epoch of given length up to whole executions: so divide it.
+
+        Raises:
+            ValueError: if the number that was asked for does not divide it.
+        """
+        if not self.compiled or self.run_eagerly:
+            return
+        length = steps_per_epoch or math.lcm(*range(1, MOST_STEPS + 1))
+        steps = self.steps_per_execution
+        if self._auto_steps:
+            callbacks = getattr(callbacks, "callbacks", callbacks) or ()
+            most = 1 if any(map(_listens_to_batches, callbacks)) else MOST_STEPS
+            steps = next(n for n in range(most, 0, -1) if length % n == 0)
+        elif steps_per_epoch and length % steps:
+            raise ValueError(
+                "`steps_per_execution` must divide `steps_per_epoch`. Received: "
+                f"steps_per_execution={steps}, steps_per_epoch={steps_per_epoch}"
+            )
+        if steps != self.steps_per_execution:
+            self.steps_per_execution = steps
+            self.train_function = None
 
     def get_config(self):
         """Every constructor argument, read off the attribute of the same name."""
@@ -105,3 +156,17 @@ class Model(keras.Model):
                 f"Received: {type(model).__name__}"
             )
         return model
+
+
+def _listens_to_batches(callback) -> bool:
+    """Whether a callback that is not Keras' own wants to hear of every batch."""
+    own, base = type(callback), keras.callbacks.Callback
+    hooks = (
+        "on_batch_begin",
+        "on_batch_end",
+        "on_train_batch_begin",
+        "on_train_batch_end",
+    )
+    return not own.__module__.startswith("keras.") and any(
+        getattr(own, hook, None) is not getattr(base, hook) for hook in hooks
+    )

@@ -36,3 +36,18 @@ class DiagonalNormal(Head):
         loc, raw_scale = tf.split(self.dense(features), 2, axis=-1)
         scale = tf.nn.softplus(raw_scale) + self.min_scale
         return tfd.Independent(tfd.Normal(loc, scale), 1)
+
+
+def diagonal_normal(posterior: tfd.Distribution) -> tfd.Normal:
+    """The normals `[B, D]` whose product a posterior is.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    normal = getattr(posterior, "distribution", None)
+    if not (isinstance(posterior, tfd.Independent) and isinstance(normal, tfd.Normal)):
+        raise ValueError(
+            "The posterior must be a diagonal normal, such as `DiagonalNormal`. "
+            f"Received: posterior={posterior.name}"
+        )
+    return normal

@@ -118,7 +118,7 @@ class VAE(Model):
         floor = schedules.value(self.free_bits, self.step)
         rates = [bounds.free_bits(bounds.rate(latent), floor) for latent in latents]
         return {
-            "distortion": -tf.reduce_mean(likelihood.log_prob(x), axis=0),
+            "distortion": bounds.distortion(x, likelihood),
             "rate": beta * tf.add_n(rates),
         }
 

@@ -51,7 +51,6 @@ def variations(build: Callable[[], zoo.VAE], images: np.ndarray) -> dict[str, Tr
         f"default: XLA {'on' if jit else 'off'}, batch 128": default,
         f"XLA {'off' if jit else 'on'}": trained(build, images, jit_compile=not jit),
         "1 step per execution": trained(build, images, steps_per_execution=1),
-        "20 steps per execution": trained(build, images, steps_per_execution=20),
         "batch 512": trained(build, images, batch_size=512),
         "fit on an array": trained(build, images, trainer=ArrayTrainer),
     }

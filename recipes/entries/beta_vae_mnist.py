@@ -1,7 +1,7 @@
 """beta-VAE with beta = 4, otherwise as vae_mnist.
 
-It trades likelihood for a smaller rate: fewer active units, smoother traversals. Its
-NLL is expected to be worse than the VAE's.
+It trades likelihood for a smaller rate: its NLL is expected to be worse than the VAE's,
+and its active units fewer.
 """
 
 import zoo

@@ -1,7 +1,7 @@
 """Hierarchical VAE with bottom-up inference, the plain way, as a foil to the ladder.
 
-The layers of ladder_vae_mnist, without its batch normalisation and warm-up: the upper
-layers fall silent, and the model is hardly more than one of two layers.
+The layers of ladder_vae_mnist, without its batch normalisation and warm-up: the rates
+of the upper layers are expected to vanish.
 """
 
 import zoo

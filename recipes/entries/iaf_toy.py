@@ -70,7 +70,7 @@ def fit(cls, seed: int, epochs: int, **options) -> zoo.VAE:
         **options,
     )
     rate = keras.optimizers.schedules.CosineDecay(3e-3, STEPS * epochs, alpha=0.01)
-    model.compile(keras.optimizers.Adam(rate), steps_per_execution=STEPS)
+    model.compile(keras.optimizers.Adam(rate))
     batches = tf.data.Dataset.from_tensors(POINTS).repeat()
     model.fit(batches, steps_per_epoch=STEPS, epochs=epochs, shuffle=False, verbose=0)
     return model

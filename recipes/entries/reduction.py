@@ -61,11 +61,12 @@ def fit_pca(run, data, dims):
 
 
 def fit_network(cls, run, data, dims):
-    """An autoencoder or a VAE with the same networks, likelihood and training.
+    """An autoencoder or a VAE with the same networks and training.
 
-    The likelihood's sigma of 0.2 is about the error that they reach per pixel.
+    Of a VAE's likelihood sigma is the error itself; an autoencoder's changes nothing.
     """
-    model = cls(*burda.networks(dims), dims, likelihood=zoo.Normal(0.2), seed=run.seed)
+    likelihood = {"likelihood": zoo.Normal()} if cls is zoo.Autoencoder else {}
+    model = cls(*burda.networks(dims), dims, seed=run.seed, **likelihood)
     burda.fit_grey(model, run, data)
     encode, decode = tf.function(model.encode), tf.function(model.decode)
     return (
@@ -77,7 +78,7 @@ def fit_network(cls, run, data, dims):
 METHODS = {
     "PCA": fit_pca,
     "AE": lambda *args: fit_network(zoo.Autoencoder, *args),
-    "VAE": lambda *args: fit_network(zoo.VAE, *args),
+    "sigma-VAE": lambda *args: fit_network(zoo.SigmaVAE, *args),
 }
 
 

@@ -32,7 +32,9 @@ def information(
     """ELBO, rate and distortion of a data set, and which latent units are used.
 
     A unit is active where the variance over the data of its posterior mean exceeds
-    `threshold` (Burda et al., 2016, section 5: Cov_x E[u|x] > 0.01).
+    `threshold` (Burda et al., 2016, section 5: Cov_x E[u|x] > 0.01). In a hierarchy the
+    code of a lower layer also varies with what the layers above hand down: whether x
+    adds to it, its rate tells.
 
     Args:
         model: a VAE.
@@ -52,7 +54,7 @@ def information(
         latents = model.infer(x, Sample(num_samples, seed_words(seed)))
         likelihood = model.likelihood(*(latent.z for latent in latents))
         rates = [tf.reduce_mean(bounds.rate(latent), axis=0) for latent in latents]
-        distortion = -tf.reduce_mean(likelihood.log_prob(x), axis=0)
+        distortion = bounds.distortion(x, likelihood)
         return tf.stack([*rates, distortion], axis=-1), model.encode(x)
 
     terms, codes = [], []

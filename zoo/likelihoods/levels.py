@@ -57,7 +57,7 @@ class DiscretisedLogistic(Likelihood):
 
     The decoder returns logits, locations and log scales of the M components, for data
     mapped to [-1, 1]: zeros mean mid-grey, one half-range wide. Scales stay within a
-    factor of e^2 of the width of a level and of the range, smoothly.
+    factor of e^2 L of that, smoothly: the narrowest is well inside a level.
 
     Args:
         levels: number of levels L of the data.

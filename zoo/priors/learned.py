@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo import checks
 from zoo.priors.base import Prior
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -34,6 +35,7 @@ class MixturePrior(Prior):
         self, latent_dim: int, components: int, min_scale: float = 1e-4, **kwargs
     ):
         super().__init__(latent_dim, **kwargs)
+        checks.at_least_one(components=components)
         self.components = components
         self.min_scale = min_scale
 
@@ -72,9 +74,14 @@ class VampPrior(Prior):
         latent_dim: number of latent dimensions D.
         components: number of pseudo-inputs C.
 
+    At first all codes are alike, and it costs nothing to leave them so: raise `beta`
+    from 0 over the first epochs, as the paper does.
+
     Raises:
         ValueError: when asked for p(z) by a model whose posterior is a flow: the
-            density of another's z would need its sequential inverse.
+            density of another's z would need its sequential inverse; or by one whose
+            encoder has batch normalisation, whose statistics the pseudo-inputs would
+            change.
 
     Example:
         vae = zoo.VAE(encoder, decoder, 32, prior=zoo.VampPrior(32, components=500))
@@ -84,6 +91,7 @@ class VampPrior(Prior):
 
     def __init__(self, latent_dim: int, components: int, **kwargs):
         super().__init__(latent_dim, **kwargs)
+        checks.at_least_one(components=components)
         self.components = components
 
     def build(self, input_shape):
@@ -101,6 +109,14 @@ class VampPrior(Prior):
         return low + (high - low) * tf.sigmoid(self.raw_inputs)
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
+        if any(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for layer in model.encoder._flatten_layers()
+        ):
+            raise ValueError(
+                "A VampPrior needs an encoder without batch normalisation. "
+                f"Received: encoder={model.encoder.name}"
+            )
         posterior = model.posterior(self.pseudo_inputs(model))
         if not isinstance(posterior, _CLOSED_FORM):
             raise ValueError(

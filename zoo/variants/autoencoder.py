@@ -1,11 +1,12 @@
 """Autoencoder: the baseline without a rate."""
 
 import keras
-import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo import bounds, checks
 from zoo.bounds import Latent
 from zoo.heads import Head
+from zoo.priors import StandardNormal
 from zoo.vae import VAE
 
 tfd = tfp.distributions
@@ -41,7 +42,11 @@ class Autoencoder(VAE):
     never asked to be good.
 
     Args:
-        encoder, decoder, latent_dim, **kwargs: as for `VAE`.
+        encoder, decoder, latent_dim: as for `VAE`.
+        **kwargs: those of `VAE`, without `prior`, `beta` and `free_bits`.
+
+    Raises:
+        ValueError: if one of these three is given.
 
     Example:
         autoencoder = zoo.Autoencoder(encoder, decoder, latent_dim=2)
@@ -53,6 +58,11 @@ class Autoencoder(VAE):
     def __init__(self, encoder, decoder, latent_dim: int, **kwargs):
         kwargs.setdefault("posterior", Point(latent_dim))
         super().__init__(encoder, decoder, latent_dim, **kwargs)
+        checks.refuse_options(self, beta=1.0, free_bits=0.0)
+        if not isinstance(self.prior_head, StandardNormal):
+            raise ValueError(
+                f"An Autoencoder has no prior. Received: prior={self.prior_head.name}"
+            )
 
     def infer(self, x, draw):
         posterior = self.posterior(x)
@@ -60,4 +70,4 @@ class Autoencoder(VAE):
         return [Latent(z, log_q, posterior, prior=posterior)]
 
     def objective(self, x, latents, likelihood):
-        return {"distortion": -tf.reduce_mean(likelihood.log_prob(x), axis=0)}
+        return {"distortion": bounds.distortion(x, likelihood)}

@@ -5,7 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo import bounds, schedules
+from zoo import bounds, checks, schedules
+from zoo.posteriors import diagonal_normal
 from zoo.schedules import Schedule
 from zoo.vae import VAE
 
@@ -26,8 +27,12 @@ class BetaTCVAE(VAE):
         alpha: weight of the mutual information.
         beta: weight of the total correlation.
         gamma: weight of the dimension-wise KL.
-        **kwargs: as for `VAE`; `free_bits` has no meaning here. The posterior must be
-            a product over dimensions, like `DiagonalNormal`.
+        **kwargs: those of `VAE`, without `free_bits`; the posterior must be a diagonal
+            normal.
+
+    Raises:
+        ValueError: if `free_bits` is given, `dataset_size` is less than one, or the
+            posterior is another.
 
     Example:
         vae = zoo.BetaTCVAE(encoder, decoder, latent_dim=10, dataset_size=50_000)
@@ -46,6 +51,8 @@ class BetaTCVAE(VAE):
         **kwargs,
     ):
         super().__init__(*args, beta=beta, **kwargs)
+        checks.refuse_options(self, free_bits=0.0)
+        checks.at_least_one(dataset_size=dataset_size)
         self.dataset_size = dataset_size
         self.alpha = alpha
         self.gamma = gamma
@@ -55,7 +62,7 @@ class BetaTCVAE(VAE):
         parts = decompose(latents[0], self.dataset_size)
         mutual_information, total_correlation, dimension_kl = parts
         return {
-            "distortion": -tf.reduce_mean(likelihood.log_prob(x), axis=0),
+            "distortion": bounds.distortion(x, likelihood),
             "mutual_information": self.alpha * mutual_information,
             "total_correlation": beta * total_correlation,
             "dimension_kl": self.gamma * dimension_kl,
@@ -67,7 +74,7 @@ def decompose(latent: bounds.Latent, dataset_size: int) -> tuple[tf.Tensor, ...]
 
     They sum to log q(z|x) - log p(z) whatever the estimate of q(z) is.
     """
-    one_dimension = latent.posterior.distribution  # batch shape [B, D]
+    one_dimension = diagonal_normal(latent.posterior)
     batch_size = tf.shape(latent.z)[1]
     log_count = tf.math.log(tf.cast(batch_size, tf.float32)) + math.log(dataset_size)
     pairs = one_dimension.log_prob(latent.z[:, :, None, :])  # [K, B, B, D]

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from zoo import bounds, schedules
+from zoo import bounds, checks, schedules
 from zoo.schedules import Schedule
 from zoo.vae import VAE
 
@@ -18,7 +18,10 @@ class CapacityVAE(VAE):
     Args:
         gamma: weight of the distance from the capacity.
         capacity: C in nats, a number or a schedule of the training step.
-        **kwargs: as for `VAE`; `beta` and `free_bits` have no meaning here.
+        **kwargs: those of `VAE`, without `beta` and `free_bits`.
+
+    Raises:
+        ValueError: if one of these two is given.
 
     Example:
         capacity = zoo.schedules.Linear(0.0, 25.0, steps=100_000)
@@ -35,6 +38,7 @@ class CapacityVAE(VAE):
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        checks.refuse_options(self, beta=1.0, free_bits=0.0)
         self.gamma = gamma
         self.capacity = capacity
 
@@ -42,6 +46,6 @@ class CapacityVAE(VAE):
         rate = tf.reduce_mean(bounds.total_rate(latents))
         capacity = schedules.value(self.capacity, self.step)
         return {
-            "distortion": -tf.reduce_mean(likelihood.log_prob(x), axis=0),
+            "distortion": bounds.distortion(x, likelihood),
             "rate": self.gamma * tf.abs(rate - capacity),
         }

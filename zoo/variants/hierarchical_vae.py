@@ -15,8 +15,8 @@ class HierarchicalVAE(Hierarchy):
     """Infers each layer from the one below: q(z|x) = q(z_1|x) prod_i q(z_{i+1}|z_i).
 
     The plain way to stack latents. Without batch normalisation and a warm-up of the
-    rate it leaves the upper layers unused, with rates of zero. `LadderVAE` has the same
-    generative model and another inference.
+    rate it tends to leave the upper layers unused, with rates near zero. `LadderVAE`
+    has the same generative model and another inference.
 
     Only the top layer's rate is analytic. Below it z_{i+1} was drawn given z_i, so that
     KL(q(z_i|z_{i-1}) || p(z_i|z_{i+1})) at that z_{i+1} would not average to the rate;

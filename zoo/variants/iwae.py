@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo import bounds, schedules
+from zoo import bounds, checks, schedules
+from zoo.posteriors import diagonal_normal
 from zoo.vae import VAE
 
 tfd = tfp.distributions
@@ -20,12 +21,16 @@ class IWAE(VAE):
     As K grows the encoder's gradient drowns in noise (Rainforth et al., 2018). The
     doubly reparameterised gradient has the same mean and keeps its signal: with
     normalised weights v_k, the decoder learns from sum_k v_k d log w_k, the encoder
-    from sum_k v_k^2 (d log w_k / dz_k) dz_k, without the score of q.
+    from
+
+        sum_k v_k (1 - beta + beta v_k) (d log w_k / dz_k) dz_k,
+
+    without the score of q; at beta = 1 these are the paper's squared weights.
 
     Args:
         num_samples: importance samples K per example and step.
         doubly_reparameterised: use that gradient; needs a diagonal normal posterior.
-        **kwargs: as for `VAE`; `free_bits` has no meaning here.
+        **kwargs: those of `VAE`, without `free_bits`.
 
     Raises:
         ValueError: if `free_bits` is given, or the posterior is not a diagonal normal
@@ -46,21 +51,17 @@ class IWAE(VAE):
         **kwargs,
     ):
         super().__init__(*args, num_samples=num_samples, **kwargs)
-        if self.free_bits != 0.0:
-            raise ValueError(
-                "An IWAE has no rate to put a floor under. "
-                f"Received: free_bits={self.free_bits}"
-            )
+        checks.refuse_options(self, free_bits=0.0)
         self.doubly_reparameterised = doubly_reparameterised
-        self._path = _Path()
 
     def infer(self, x, draw):
         latents = super().infer(x, draw)
         if not self.doubly_reparameterised:
             return latents
         (latent,) = latents
+        self._path = _Path()  # for the objective that follows
         z = self._path(latent.z)
-        log_q = _without_score(latent.posterior).log_prob(z)
+        log_q = without_score(latent.posterior).log_prob(z)
         return [latent._replace(z=z, log_q=log_q)]
 
     def objective(self, x, latents, likelihood):
@@ -68,7 +69,9 @@ class IWAE(VAE):
         log_p = likelihood.log_prob(x)
         log_ratio = bounds.log_weights(tf.zeros_like(log_p), latents)
         log_w = log_p + beta * log_ratio
-        self._path.weights = tf.stop_gradient(tf.nn.softmax(log_w, axis=0))
+        if self.doubly_reparameterised:
+            weights = tf.stop_gradient(tf.nn.softmax(log_w, axis=0))
+            self._path.weights = 1 - beta + beta * weights
         return {"iw_elbo": -bounds.iw_elbo(log_w)}
 
 
@@ -76,26 +79,22 @@ class _Path:
     """z itself, whose gradient on the way to the encoder is weighted once more.
 
     The weights are known only once the decoder has seen z; the backward pass, which
-    asks for them, comes later still.
+    asks for them, comes later still. Where no objective follows they are one.
     """
 
-    weights = None  # [K, B], sum to one over K
+    weights = None  # [K, B]
 
     def __call__(self, z):
-        @tf.custom_gradient
-        def identity(z):
-            return tf.identity(z), lambda upstream: upstream * self.weights[..., None]
+        def weigh(upstream):
+            return (
+                upstream if self.weights is None else upstream * self.weights[..., None]
+            )
 
-        return identity(z)
+        return tf.custom_gradient(lambda z: (tf.identity(z), weigh))(z)
 
 
-def _without_score(posterior):
+def without_score(posterior: tfd.Distribution) -> tfd.Distribution:
     """q(z|x) whose density lets gradients through z only, not its parameters."""
-    normal = getattr(posterior, "distribution", None)
-    if not (isinstance(posterior, tfd.Independent) and isinstance(normal, tfd.Normal)):
-        raise ValueError(
-            "The doubly reparameterised gradient needs a diagonal normal posterior. "
-            f"Received: posterior={posterior.name}"
-        )
+    normal = diagonal_normal(posterior)
     loc, scale = tf.stop_gradient(normal.loc), tf.stop_gradient(normal.scale)
     return tfd.Independent(tfd.Normal(loc, scale), 1)
