@@ -53,11 +53,13 @@ def compile_cosine(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:
     model.compile(keras.optimizers.Adam(rate))
 
 
-def fit_grey(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:
-    """Trains one of a study's many models on grey images, without checkpoints."""
+def fit(
+    model: zoo.VAE, run: Run, data: datasets.Dataset, *, binarise: bool = False
+) -> None:
+    """Trains one of a study's many models, without checkpoints."""
     compile_cosine(model, run, data)
     model.fit(
-        datasets.stream(data.train, BATCH_SIZE, seed=run.seed),
+        datasets.stream(data.train, BATCH_SIZE, seed=run.seed, binarise=binarise),
         steps_per_epoch=datasets.steps_per_epoch(data.train, BATCH_SIZE),
         epochs=run.epochs,
         verbose=2,

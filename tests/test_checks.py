@@ -260,3 +260,25 @@ def test_other_backends_are_refused():
     assert result.returncode == 1
     assert "ImportError: VAE Zoo needs Keras' TensorFlow backend" in result.stderr
     assert "Received: backend='jax'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (zoo.Autoencoder, {"beta": 2.0}),
+        (zoo.Autoencoder, {"free_bits": 2.0}),
+        (zoo.CapacityVAE, {"beta": 2.0}),
+        (zoo.CapacityVAE, {"free_bits": 2.0}),
+        (zoo.BetaTCVAE, {"free_bits": 2.0, "dataset_size": 9}),
+        (zoo.IWAE, {"free_bits": 2.0}),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(cls, options):
+    name = next(iter(options))
+    with pytest.raises(ValueError, match=rf"{cls.__name__} has no .*{name}=2\.0"):
+        configs.build(cls, **options)
+
+
+def test_an_autoencoder_refuses_a_prior():
+    with pytest.raises(ValueError, match="has no prior"):
+        configs.build(zoo.Autoencoder, prior=zoo.StudentT(configs.LATENT_DIM))

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+import zoo
 from zoo import flows
 
 tfd = tfp.distributions
@@ -231,6 +232,13 @@ def test_standalone_flow_is_a_trainable_bijector():
 def test_config_round_trip(layer):
     config = layer.get_config()
     assert type(layer).from_config(config).get_config() == config
+
+
+def test_weight_normalisation_is_left_out_where_asked():
+    flow = zoo.IAF(4, steps=2, units=(8,), weight_norm=False, activation="relu")
+    flow.build()
+    assert not any("length" in weight.path for weight in flow.weights)
+    assert all(made.activation is keras.activations.relu for made in flow.mades)
 
 
 def test_no_step_is_refused():

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy import stats
 
+import zoo
 from tests import configs
 from zoo import bounds, priors
 from zoo.posteriors import DiagonalNormal
@@ -205,6 +206,15 @@ def test_vamp_refuses_a_flow():
     asker.posterior = lambda x: flow
     with pytest.raises(ValueError, match=r"closed form.*Received: posterior="):
         prior.distribution(asker)
+
+
+def test_vamp_refuses_batch_normalisation(digits):
+    """Pseudo-inputs in the moving averages would falsify every evaluation."""
+    encoder = zoo.networks.dense_encoder(configs.IMAGE, (16,), batch_norm=True)
+    decoder = zoo.networks.dense_decoder(4, configs.IMAGE, (16,))
+    model = zoo.VAE(encoder, decoder, 4, prior=zoo.VampPrior(4, components=3))
+    with pytest.raises(ValueError, match="without batch normalisation"):
+        model.prior()
 
 
 def test_flow_starts_as_the_standard_normal(rng):

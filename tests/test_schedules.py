@@ -76,6 +76,25 @@ def test_keras_schedules_work():
     np.testing.assert_allclose(loss, distortion + beta * rate, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("cls", "name", "options"),
+    [
+        (zoo.IWAE, "beta", {}),
+        (zoo.BetaTCVAE, "beta", {"dataset_size": 64}),
+        (zoo.CapacityVAE, "capacity", {}),
+    ],
+)
+def test_variants_look_up_their_own_schedule(cls, name, options, digits):
+    """Half-way up the ramp a model equals one with the constant 2.5."""
+    losses = []
+    for value in (zoo.schedules.Linear(0.0, 5.0, steps=10), 2.5):
+        model = configs.build(cls, **options, **{name: value})
+        model.step.assign(5)
+        model.compile()
+        losses.append(model.evaluate(digits, verbose=0, return_dict=True)["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_only_training_counts_steps(vae, digits):
     vae.evaluate(digits, verbose=0)
     vae.predict(digits, verbose=0)

@@ -67,7 +67,7 @@ def fit_network(cls, run, data, dims):
     """
     likelihood = {"likelihood": zoo.Normal()} if cls is zoo.Autoencoder else {}
     model = cls(*burda.networks(dims), dims, seed=run.seed, **likelihood)
-    burda.fit_grey(model, run, data)
+    burda.fit(model, run, data)
     encode, decode = tf.function(model.encode), tf.function(model.decode)
     return (
         lambda images: encode(tf.constant(images))[0].numpy(),

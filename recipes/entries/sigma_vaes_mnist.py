@@ -29,7 +29,7 @@ def train(run: Run) -> None:
             sigma=sigma,
             seed=run.seed,
         )
-        burda.fit_grey(model, run, data)
+        burda.fit(model, run, data)
         info = zoo.evaluation.information(model, test)
         results.append({"sigma": sigma, **info._asdict()})
         rows.append(model.reconstruct(test[:12]).numpy())
