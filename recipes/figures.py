@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from matplotlib import cm
 from matplotlib.figure import Figure
 
@@ -46,18 +47,28 @@ def traversal(model: keras.Model, images: np.ndarray, rows: int = 10) -> Figure:
     """One image's code, one latent dimension per row moved from -3 to 3.
 
     The dimensions are those whose code varies most over `images`, first the most.
-    Of several latent layers the top one moves.
+    Of several latent layers the top one moves, and those below follow in the mean.
     """
-    top, *rest = [code.numpy() for code in model.encode(images)]
+    top = model.encode(images)[0].numpy()
     order = np.argsort(-top.var(axis=0))[:rows]
     steps = np.linspace(-3, 3, 11, dtype=np.float32)
     rows = []
     for dimension in order:
         z = np.repeat(top[:1], len(steps), axis=0)
         z[:, dimension] = steps
-        below = [np.repeat(code[:1], len(steps), axis=0) for code in rest]
-        rows.append(model.decode(z, *below).numpy())
+        rows.append(model.decode(*model.generate(_Below(z))).numpy())
     return grid(rows, [f"z[{dimension}]" for dimension in order])
+
+
+class _Below:
+    """Takes a given top layer, and the means of the layers below it."""
+
+    def __init__(self, top: np.ndarray):
+        self.top = top
+
+    def __call__(self, distribution):
+        top, self.top = self.top, None
+        return (distribution.mean() if top is None else tf.constant(top)), None
 
 
 def latent_space(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> Figure:
