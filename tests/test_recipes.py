@@ -78,7 +78,7 @@ def entry(tmp_path_factory):
         zoo.networks.dense_decoder(3, (8, 8, 1), units=(16,)),
         latent_dim=3,
     )
-    vae.compile("adam")
+    vae.compile("adam", jit_compile=False)
     vae = run.fit(vae, data, batch_size=128, binarise=True)
     publish.publish(run, vae, data, about="Tiny.", binarise=True)
     return folder / run.name

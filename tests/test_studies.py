@@ -16,16 +16,17 @@ from recipes.entries import (
 from recipes.runs import Run
 
 
-@pytest.fixture(autouse=True)
-def toy_sizes(monkeypatch):
+@pytest.fixture(scope="module")
+def small():
     mnist = datasets.load("mnist")
-    small = dataclasses.replace(
-        mnist,
-        train=mnist.train[:400],
-        test=mnist.test[:200],
-        labels={name: labels[:400] for name, labels in mnist.labels.items()}
-        | {"test": mnist.labels["test"][:200]},
+    labels = {"train": mnist.labels["train"][:400], "test": mnist.labels["test"][:200]}
+    return dataclasses.replace(
+        mnist, train=mnist.train[:400], test=mnist.test[:200], labels=labels
     )
+
+
+@pytest.fixture(autouse=True)
+def toy_sizes(monkeypatch, small):
     monkeypatch.setattr(datasets, "load", lambda name: small)
     kept = "anisotropic prior"
     for module, name, value in (

@@ -170,6 +170,6 @@ if __name__ == "__main__":
         {
             "torch": torch.__version__,
             "pythae": importlib.metadata.version("pythae"),
-            "threads": torch.get_num_threads(),
+            "torch threads": torch.get_num_threads(),
         },
     )

@@ -5,17 +5,27 @@ import time
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+from rich.table import Table
 
 import zoo
 from recipes import burda, datasets
 from recipes.runs import evaluation_images
 
 EPOCHS = 12
-MODELS = {
-    "vae_mnist": lambda: zoo.VAE(*burda.networks(), burda.LATENT_DIM),
-    "iaf_vae_mnist": lambda: zoo.IAFVAE(
-        *burda.networks(), burda.LATENT_DIM, steps=4, units=(320,)
-    ),
+
+
+def _vae():
+    return zoo.VAE(*burda.networks(), burda.LATENT_DIM)
+
+
+def _iaf_vae():
+    return zoo.IAFVAE(*burda.networks(), burda.LATENT_DIM, steps=4, units=(320,))
+
+
+MODELS = {  # name: model and precision of its networks
+    "vae_mnist": (_vae, "float32"),
+    "vae_mnist, mixed_bfloat16": (_vae, "mixed_bfloat16"),
+    "iaf_vae_mnist": (_iaf_vae, "float32"),
 }
 
 
@@ -27,10 +37,12 @@ def measure() -> dict[str, dict[str, list[float]]]:
     data = datasets.load("mnist")
     validation = evaluation_images(data.validation, binarise=True)
     results = {}
-    for name, build in MODELS.items():
+    for name, (build, precision) in MODELS.items():
         print(f"quality: {name}")
         keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(precision)
         model = build()
+        keras.config.set_dtype_policy("float32")
         model.compile(keras.optimizers.Adam(1e-3))
         curve = _Curve(validation)
         model.fit(
@@ -61,6 +73,17 @@ class _Curve(keras.callbacks.Callback):
         self.minutes.append(self.used / 60)
         info = zoo.evaluation.information(self.model, self.images)
         self.nats.append(-info.elbo)
+
+
+def table(results: dict[str, dict[str, list[float]]]) -> Table:
+    title = f"After {EPOCHS} epochs: -ELBO of the validation images"
+    result = Table(title=title)
+    for column in ("model", "nats", "CPU minutes"):
+        result.add_column(column, justify="left" if column == "model" else "right")
+    for name, curve in results.items():
+        nats, minutes = curve["nats"][-1], curve["cpu_minutes"][-1]
+        result.add_row(name, f"{nats:.2f}", f"{minutes:.2f}")
+    return result
 
 
 def draw(results: dict[str, dict[str, list[float]]]) -> Figure:

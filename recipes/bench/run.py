@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def run(
         console: where the tables go.
     """
     binary = binary_mnist()
-    record = {"machine": publish.describe_machine(), "versions": {}}
+    versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    record = {"machine": publish.describe_machine(), "versions": versions}
     rows, pictures = [], {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npz"
@@ -33,9 +35,9 @@ def run(
         for case in versus.CASES:
             if case in names:
                 console.print(f"{case} ...")
-                more, versions = versus.compare(case, peer, file)
+                more, libraries = versus.compare(case, peer, file)
                 rows += more
-                record["versions"] |= versions
+                record["versions"] |= libraries
     if "imports" in names:
         rows.append(versus.imports(peer))
     if "limit" in names:
@@ -52,6 +54,7 @@ def run(
         pictures["scaling"] = scaling.draw(record["scaling"])
     if "quality" in names:
         record["quality"] = quality.measure()
+        console.print(quality.table(record["quality"]))
         pictures["quality"] = quality.draw(record["quality"])
     if json_file:
         json_file.write_text(json.dumps(record, indent=1) + "\n")

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import zoo
 from recipes.bench import models, protocol
@@ -31,5 +30,4 @@ def prepare(case, images):
 
 
 if __name__ == "__main__":
-    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
-    protocol.serve(prepare, versions)
+    protocol.serve(prepare, versions={})  # the benchmark itself has the same ones
