@@ -1,5 +1,6 @@
 """What the README shows works when pasted, in the order it is shown."""
 
+import json
 import re
 from pathlib import Path
 
@@ -20,3 +21,13 @@ def test_every_link_and_picture_exists():
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     missing = [t for t in targets if "://" not in t and not (ROOT / t).exists()]
     assert not missing
+
+
+def test_the_results_are_the_measured_ones():
+    rows = re.findall(r"^\| `(\w+)`[^|]*\| ([\d.]+) \| \*{0,2}([\d.]+)", README, re.M)
+    assert len(rows) >= 8
+    for name, bound, nll in rows:
+        (file,) = ROOT.glob(f"*/*/{name}/metadata.json")
+        metrics = json.loads(file.read_text())["metrics"]
+        assert float(bound) == round(-metrics["elbo"]["value"], 2), name
+        assert float(nll) == round(metrics["nll"]["value"], 2), name

@@ -1,6 +1,7 @@
 """Likelihoods of black and white, and of the grey between."""
 
 import keras
+import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.likelihoods.base import Likelihood
@@ -22,7 +23,14 @@ class Bernoulli(Likelihood):
     support = (0.0, 1.0)
 
     def call(self, logits) -> tfd.Distribution:
-        return self.event(tfd.Bernoulli(logits=logits, dtype=logits.dtype))
+        return self.event(_Bernoulli(logits=logits, dtype=logits.dtype))
+
+
+class _Bernoulli(tfd.Bernoulli):
+    """TFP's, with its log mass in fewer passes: log p(x) = x a - softplus(a)."""
+
+    def _log_prob(self, event):
+        return event * self.logits - tf.nn.softplus(self.logits)
 
 
 @keras.saving.register_keras_serializable("zoo")
