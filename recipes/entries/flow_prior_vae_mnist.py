@@ -1,17 +1,14 @@
-"""VAE with a RealNVP prior of six couplings, otherwise as vae_mnist.
+"""VAE with a RealNVP prior of six couplings, otherwise as normal_prior_vae_mnist.
 
 The prior starts as the standard normal and learns where the codes go.
 """
 
 import zoo
-from recipes import burda
+from recipes import tomczak
 
-EPOCHS = 100
+EPOCHS = 30
 
 
 def train(run) -> None:
-    def build():
-        prior = zoo.FlowPrior(burda.LATENT_DIM, layers=6, units=128)
-        return zoo.VAE(*burda.networks(), burda.LATENT_DIM, prior=prior, seed=run.seed)
-
-    burda.train(run, build, about=__doc__)
+    prior = zoo.FlowPrior(tomczak.LATENT_DIM, layers=6, units=128)
+    tomczak.train(run, prior, about=__doc__)

@@ -1,0 +1,43 @@
+"""The common ground of the priors: networks as large as Tomczak & Welling's (2018).
+
+Two layers of 300 rectifiers each way, 40 latents, MNIST binarised anew for every batch
+of 100, and a weight of the rate that rises over the first fifth of the training. Under
+a learned prior it costs nothing at first to leave all codes alike; without that warm-up
+they stay so.
+"""
+
+from pathlib import Path
+
+import keras
+
+import zoo
+from recipes import burda, datasets
+from recipes.runs import Run
+from zoo.priors import Prior
+
+LATENT_DIM = 40
+
+
+def networks() -> tuple[keras.Model, keras.Model, int]:
+    """Encoder, decoder and the number of latents."""
+    return (
+        zoo.networks.dense_encoder(burda.SHAPE, (300, 300)),
+        zoo.networks.dense_decoder(LATENT_DIM, burda.SHAPE, (300, 300)),
+        LATENT_DIM,
+    )
+
+
+def warm_up(run: Run, beta: float = 1.0) -> zoo.schedules.Linear:
+    """From 0 to `beta` over the first fifth of the run."""
+    images = datasets.load("mnist").train
+    steps = run.epochs * datasets.steps_per_epoch(images, burda.BATCH_SIZE)
+    return zoo.schedules.Linear(0.0, beta, steps=steps // 5)
+
+
+def train(run: Run, prior: Prior, about: str) -> Path:
+    """Trains a VAE with this prior on dynamically binarised MNIST and publishes it."""
+
+    def build():
+        return zoo.VAE(*networks(), prior=prior, beta=warm_up(run), seed=run.seed)
+
+    return burda.train(run, build, about)
