@@ -31,7 +31,7 @@ def warm_up(run: Run, beta: float = 1.0) -> zoo.schedules.Linear:
     """From 0 to `beta` over the first fifth of the run."""
     images = datasets.load("mnist").train
     steps = run.epochs * datasets.steps_per_epoch(images, burda.BATCH_SIZE)
-    return zoo.schedules.Linear(0.0, beta, steps=steps // 5)
+    return zoo.schedules.Linear(0.0, beta, steps=max(1, steps // 5))
 
 
 def train(run: Run, prior: Prior, about: str) -> Path:
