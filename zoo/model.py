@@ -104,6 +104,7 @@ class Model(keras.Model):
         """
         if not self.compiled or self.run_eagerly:
             return
+        # An epoch that ends by itself takes any number.
         length = steps_per_epoch or math.lcm(*range(1, MOST_STEPS + 1))
         steps = self.steps_per_execution
         if self._auto_steps:
