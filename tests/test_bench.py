@@ -1,5 +1,6 @@
 """The benchmark: its arithmetic and its workers, not its timings."""
 
+import json
 import sys
 
 import numpy as np
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 import zoo
 from recipes import cli
-from recipes.bench import limit, models, scaling, versus
+from recipes.bench import limit, models, run, scaling, settings, versus
 from recipes.bench.protocol import Worker
 from recipes.bench.versus import Row
 
@@ -32,6 +33,32 @@ def test_the_table_shows_median_and_spread():
     text = console.export_text()
     assert "0.2 (0.1-0.3)" in text
     assert "2.00x" in text
+
+
+def test_settings_are_shown_beside_the_default():
+    console = Console(width=120, record=True)
+    runs = {
+        "dense": {"default: XLA on": [10.0, 30.0, 20.0], "XLA off": [10.0]},
+        "convolutional": {"default: XLA off": [5.0], "XLA on": [10.0]},
+    }
+    console.print(settings.table(runs))
+    lines = console.export_text().splitlines()
+    assert any("default" in line and "20" in line and "5" in line for line in lines)
+    assert any("XLA off" in line and "0.50x" in line and "-" in line for line in lines)
+    assert any("XLA on" in line and "2.00x" in line for line in lines)
+
+
+def test_every_part_is_written_before_the_next(monkeypatch, tmp_path):
+    def broken(images):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "binary_mnist", lambda: np.zeros((1, 28, 28, 1)))
+    monkeypatch.setattr(settings, "measure", lambda images: {"dense": {"default": [1]}})
+    monkeypatch.setattr(scaling, "measure", broken)
+    file = tmp_path / "deeper" / "results.json"
+    with pytest.raises(KeyboardInterrupt):
+        run.run(["settings", "scaling"], None, file, Console(quiet=True))
+    assert json.loads(file.read_text())["settings"] == {"dense": {"default": [1]}}
 
 
 def test_multiplications_are_those_of_the_networks():

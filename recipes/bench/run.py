@@ -1,6 +1,5 @@
 """All parts of the benchmark: tables on the screen, raw figures in a file."""
 
-import json
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from recipes import datasets, publish
 from recipes.bench import limit, quality, scaling, settings, versus
+from recipes.runs import write_json
 
 NAMES = [*versus.CASES, "imports", "limit", "settings", "scaling", "quality"]
 
@@ -28,7 +28,7 @@ def run(
     binary = binary_mnist()
     versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
     record = {"machine": publish.describe_machine(), "versions": versions}
-    rows, pictures = [], {}
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npz"
         np.savez(file, images=binary[..., 0])
@@ -42,24 +42,26 @@ def run(
         rows.append(versus.imports(peer))
     if "limit" in names:
         rows += limit.share(binary)
+
+    def finish(part, result, table, picture=None):
+        """Writes what there is so far before it shows it."""
+        record[part] = result
+        if json_file:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(json_file, record)
+            if picture:
+                picture.savefig(json_file.with_name(f"{part}.png"))
+        console.print(table)
+
     if rows:
-        record["versus"] = versus.as_json(rows)
-        console.print(versus.table(rows))
+        finish("versus", versus.as_json(rows), versus.table(rows))
     if "settings" in names:
-        record["settings"] = settings.measure(binary)
-        console.print(settings.table(record["settings"]))
-    if "scaling" in names:
-        record["scaling"] = scaling.measure(binary)
-        console.print(scaling.table(record["scaling"]))
-        pictures["scaling"] = scaling.draw(record["scaling"])
-    if "quality" in names:
-        record["quality"] = quality.measure()
-        console.print(quality.table(record["quality"]))
-        pictures["quality"] = quality.draw(record["quality"])
-    if json_file:
-        json_file.write_text(json.dumps(record, indent=1) + "\n")
-        for name, picture in pictures.items():
-            picture.savefig(json_file.with_name(f"{name}.png"))
+        result = settings.measure(binary)
+        finish("settings", result, settings.table(result))
+    for name, study in (("scaling", scaling), ("quality", quality)):
+        if name in names:
+            result = study.measure(binary)
+            finish(name, result, study.table(result), study.draw(result))
 
 
 def binary_mnist() -> np.ndarray:

@@ -79,11 +79,14 @@ def table(results: dict[str, dict[str, list[float]]]) -> Table:
         for setting, values in runs.items():
             speeds[name][setting.split(":")[0]] = statistics.median(values)
     for setting in dict.fromkeys(key for speed in speeds.values() for key in speed):
-        cells = []
-        for speed in speeds.values():
-            value = speed.get(setting)
-            ratio = value and value / speed["default"]
-            shown = f"{value:.0f}" if setting == "default" else f"{ratio:.2f}x"
-            cells.append(shown if value else "-")
+        values = [speed.get(setting) for speed in speeds.values()]
+        if setting == "default":
+            cells = [f"{value:.0f}" for value in values]
+        else:
+            defaults = [speed["default"] for speed in speeds.values()]
+            ratios = [
+                v and f"{v / default:.2f}x" for v, default in zip(values, defaults)
+            ]
+            cells = [ratio or "-" for ratio in ratios]
         result.add_row(setting, *cells)
     return result
