@@ -5,11 +5,13 @@ import json
 
 import pytest
 
+import zoo
 from recipes import cli, datasets
 from recipes.entries import (
     ablations_mnist,
     iaf_targets,
     iaf_toy,
+    likelihoods_mnist,
     reduction,
     sigma_vaes_mnist,
 )
@@ -36,6 +38,11 @@ def toy_sizes(monkeypatch, small):
         (sigma_vaes_mnist, "SIGMAS", ("per_pixel",)),
         (reduction, "DIMENSIONS", (2,)),
         (reduction, "DATA", ("mnist",)),
+        (
+            likelihoods_mnist,
+            "LIKELIHOODS",
+            {"mass": {"logistics": lambda: zoo.DiscretisedLogistic(16, 2)}},
+        ),
         (ablations_mnist, "NUM_SAMPLES", 2),
         (ablations_mnist, "MODELS", {kept: ablations_mnist.MODELS[kept]}),
     ):
@@ -44,7 +51,14 @@ def toy_sizes(monkeypatch, small):
 
 @pytest.mark.parametrize(
     "name",
-    ["ablations_mnist", "iaf_targets", "iaf_toy", "reduction", "sigma_vaes_mnist"],
+    [
+        "ablations_mnist",
+        "iaf_targets",
+        "iaf_toy",
+        "likelihoods_mnist",
+        "reduction",
+        "sigma_vaes_mnist",
+    ],
 )
 def test_a_study_leaves_its_numbers_and_a_picture(name, tmp_path):
     cli.load_recipe(name).train(Run(name, tmp_path, epochs=1, seed=0))
