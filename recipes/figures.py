@@ -17,7 +17,7 @@ def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
     height, width, channels = rows[0].shape[1:]
     mosaic = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
     size = (
-        0.5 * len(rows[0]) + 0.1 * max(map(len, labels), default=0),
+        0.5 * len(rows[0]) + 0.12 * max(map(len, labels), default=0),
         0.5 * len(rows) * height / width,
     )
     figure = Figure(figsize=size, dpi=150, layout="constrained")
