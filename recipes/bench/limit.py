@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import zoo
 from recipes.bench import models
-from recipes.bench.protocol import LATENT_DIM, TRAINING_IMAGES, UNITS
+from recipes.bench.protocol import LATENT_DIM, LEARNING_RATE, TRAINING_IMAGES, UNITS
 from recipes.bench.versus import RUNS, Row
 
 SIZE = 2048  # of the square matrices
@@ -27,7 +27,7 @@ def share(images: np.ndarray) -> list[Row]:
         The rate of the matmul, in turns with the epochs, and the share in per cent.
     """
     model = zoo.VAE(*models.dense())
-    model.compile(keras.optimizers.Adam(1e-3))
+    model.compile(keras.optimizers.Adam(LEARNING_RATE))
     trainer = models.Trainer(model, images[:TRAINING_IMAGES], BATCH_SIZE)
     operations = 2 * trainer.images * multiplications()
     matrix = tf.random.stateless_normal((SIZE, SIZE), (0, 0))

@@ -56,7 +56,7 @@ def train(run: Run) -> None:
     for name, (cls, options, beta) in MODELS.items():
         print(name)
         keras.utils.set_random_seed(run.seed)
-        warm_up = {"beta": tomczak.warm_up(run, beta)} if beta else {}
+        warm_up = {"beta": tomczak.warm_up(run, data, beta)} if beta else {}
         model = cls(*tomczak.networks(), seed=run.seed, **options(), **warm_up)
         burda.fit(model, run, data, binarise=True)
         info = zoo.evaluation.information(model, test)

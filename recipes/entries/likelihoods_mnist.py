@@ -40,13 +40,10 @@ def train(run: Run) -> None:
         for name, make in likelihoods.items():
             print(name)
             likelihood = make()
-            pixel = (*burda.SHAPE[:2], likelihood.params_per_channel)
             model = zoo.VAE(
-                zoo.networks.dense_encoder(burda.SHAPE, (300, 300)),
-                zoo.networks.dense_decoder(tomczak.LATENT_DIM, pixel, (300, 300)),
-                tomczak.LATENT_DIM,
+                *tomczak.networks(likelihood.params_per_channel),
                 likelihood=likelihood,
-                beta=tomczak.warm_up(run),
+                beta=tomczak.warm_up(run, data[kind]),
                 seed=run.seed,
             )
             burda.fit(model, run, data[kind])
