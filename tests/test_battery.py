@@ -24,10 +24,15 @@ ROUNDING = 1e-4
 GRAPH_SIZES = Path(__file__).with_name("graph_sizes.json")
 
 
+def build(row):
+    """The row's model, whose weights do not depend on what was built before it."""
+    keras.utils.set_random_seed(0)
+    return row.build()
+
+
 def train(row, epochs=2, model=None, **compile_options):
     """A fresh model after a few epochs on the row's data, and its history."""
-    keras.utils.set_random_seed(0)
-    model = model or row.build()
+    model = model or build(row)
     model.compile(optimizer(), **{"jit_compile": False, **compile_options})
     keras.utils.set_random_seed(1)  # the order of the batches
     history = model.fit(row.data, batch_size=32, epochs=epochs, verbose=0)
@@ -66,7 +71,7 @@ def row(request):
 
 @pytest.fixture(scope="module")
 def model_and_graphs(row):
-    model = row.build()
+    model = build(row)
     return model, traced_sizes(model)
 
 
