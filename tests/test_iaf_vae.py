@@ -60,16 +60,16 @@ def test_a_linear_flow_is_the_exact_posterior_of_a_linear_model():
     cholesky = np.linalg.cholesky(cov)
     scale = np.diag(cholesky)
     unit = np.linalg.inv(cholesky / scale)  # of the map z_2 <- z_2 + slope * z_1
-    base, (made,) = model.posterior_head.base, model.posterior_head.flow.mades
+    base, made = model.posterior_head.base, model.posterior_head.flow.made
     base.set_weights(
         [
             np.concatenate([kernel @ unit.T, 0 * kernel], axis=1),
             np.concatenate([unit @ offset, np.log(np.expm1(scale - base.min_scale))]),
         ]
     )
-    made.context_layer.length.assign([0, 0, 0, 0])
-    made.layers[0].kernel.assign(tf.ones([2, 4]))
-    made.layers[0].length.assign([0, 0, -unit[1, 0], 0])  # m_1, s_1, m_2, s_2
+    made.context_layer.length.assign([[0, 0, 0, 0]])
+    made.layers[0].kernel.assign(tf.ones([1, 2, 4]))
+    made.layers[0].length.assign([[0, 0, -unit[1, 0], 0]])  # m_1, s_1, m_2, s_2
     x = exact.data(20)
     log_w = model.log_weights(x, num_samples=3)
     expected = np.broadcast_to(exact.marginal.logpdf(x), log_w.shape)

@@ -9,7 +9,7 @@ if keras.backend.backend() != "tensorflow":
     )
 
 from zoo import bounds, evaluation, networks, schedules, serving
-from zoo.flows import IAF, MADE, iaf
+from zoo.flows import IAF, iaf
 from zoo.likelihoods import (
     Bernoulli,
     Categorical,
@@ -17,6 +17,7 @@ from zoo.likelihoods import (
     DiscretisedLogistic,
     Normal,
 )
+from zoo.networks.made import MADE
 from zoo.posteriors import DiagonalNormal
 from zoo.presets import list_presets, load
 from zoo.priors import (

@@ -148,7 +148,7 @@ class VAE(Model):
 
     def decode(self, *z) -> tf.Tensor:
         """Mean of p(x|z) for latents `[B, D]`, one argument per latent layer."""
-        return self.likelihood(*map(tf.convert_to_tensor, z)).mean()
+        return self._decode(*map(tf.convert_to_tensor, z))
 
     def reconstruct(self, x) -> tf.Tensor:
         """Mean of p(x|z) at the codes of x, `[B, *event_shape]`."""
@@ -202,6 +202,10 @@ class VAE(Model):
         checks.check_source(data, self.event_shape, self.likelihood_head.support)
 
     # Private.
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _decode(self, *z):
+        return self.likelihood(*z).mean()
 
     def _log_weights(self, x, draw):
         latents = self.infer(x, draw)

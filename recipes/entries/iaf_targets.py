@@ -107,15 +107,13 @@ def divergence(q: tfd.Distribution, target, num_samples: int = 100_000) -> float
 def draw(flows: dict[str, IAF], num_samples: int = 5000) -> Figure:
     """The same draws after each step; colour tells their first latent in the base."""
     base = np.random.default_rng(0).normal(size=(num_samples, 2)).astype("float32")
-    rows, columns = len(flows), len(flows["square"].mades) + 2
+    rows, columns = len(flows), flows["square"].steps + 2
     figure = Figure(figsize=(2.1 * columns, 2.4 * rows), dpi=150, layout="constrained")
     grid_of_axes = figure.subplots(rows, columns, sharex=True, sharey=True)
     z1, z2 = np.meshgrid(np.linspace(-3.4, 3.4, 400), np.linspace(-2.9, 3.9, 400))
     grid = np.stack([z1, z2], axis=-1).astype("float32")
     for axes, (name, flow) in zip(grid_of_axes, flows.items()):
-        clouds = [base]
-        for step in reversed(flow().bijectors):
-            clouds.append(step.forward(clouds[-1]).numpy())
+        clouds = [base, *flow().path(base)[0].numpy()]
         density = np.exp(TARGETS[name](grid))
         dots = {"c": base[:, 0], "cmap": "viridis", "vmin": -2, "vmax": 2}
         for index, (panel, z) in enumerate(zip(axes, clouds)):

@@ -1,0 +1,146 @@
+"""MADE: a dense network whose outputs each see only the inputs before them."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("zoo")
+class MADE(keras.layers.Layer):
+    """Masked network in which output d sees no latent but z_1, ..., z_{d-1}.
+
+        a_1 = (M_1 * W_1) z + U h + b_1,    a_l = (M_l * W_l) f(a_{l-1}) + b_l
+
+    The masks M compare degrees: latent d has degree d, a hidden unit of degree m sees
+    degrees up to m, and output d sees degrees below d. The context h is seen by all;
+    with it some hidden units have degree 0, so that it also reaches the first output
+    through every layer. `[..., D]` and h `[B, H]` give `[..., D, params]`.
+
+    Args:
+        params: values per latent P.
+        units: widths of the hidden layers; none makes the network linear.
+        reverse: turns the order round, so that output d sees z_{d+1}, ..., z_D. Several
+            values make a network of each, which `IAF` walks through; the layer's own
+            call is the first one's.
+        activation: Keras activation f of the hidden layers.
+        weight_norm: learn each unit's weights as a direction and a length (Salimans &
+            Kingma, 2016, eq. 2).
+
+    Example:
+        made = zoo.MADE(params=2, units=(64, 64))
+        loc, log_scale = tf.unstack(made(z, h), axis=-1)
+
+    Reference: Germain et al., "MADE: Masked Autoencoder for Distribution Estimation",
+    2015, eqs. 12-13.
+    """
+
+    def __init__(
+        self,
+        params: int = 2,
+        units: Sequence[int] = (256,),
+        reverse: bool | Sequence[bool] = False,
+        activation: str = "elu",
+        weight_norm: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.params = params
+        self.units = list(units)
+        self.reverse = reverse
+        self.activation = keras.activations.get(activation)
+        self.weight_norm = weight_norm
+
+    def build(self, z_shape, context_shape=None):
+        has_context = context_shape is not None
+        orders = np.atleast_1d(self.reverse)
+        masks = [self._masks(z_shape[-1], reverse, has_context) for reverse in orders]
+        *hidden, last = map(np.stack, zip(*masks))
+        self.layers = [self._masked_dense(mask) for mask in hidden]
+        self.layers.append(self._masked_dense(last, gain=0.1))  # begins near its bias
+        if has_context:
+            everything = np.ones([len(orders), context_shape[-1], masks[0][0].shape[1]])
+            self.context_layer = self._masked_dense(everything, use_bias=False)
+
+    def call(self, z, context=None):
+        first = tf.nest.map_structure(lambda w: w[0], self.affine_maps(context))
+        return self.outputs(z, first)
+
+    def affine_maps(self, context=None) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Weights and shifts of every layer, those of the T networks side by side.
+
+        `[T, inputs, units]` and `[T, units]`; the context makes the first layer's
+        shifts `[T, B, units]`.
+        """
+        maps = [(layer.weights_in_use(), layer.bias) for layer in self.layers]
+        if context is not None:
+            (w, b), *others = maps
+            shifts = tf.einsum(
+                "bi,tiu->tbu", context, self.context_layer.weights_in_use()
+            )
+            maps = [(w, b[:, None] + shifts), *others]
+        return tf.nest.map_structure(tf.convert_to_tensor, maps)
+
+    def outputs(self, z, maps) -> tf.Tensor:
+        """What one network, whose `affine_maps` these are, makes of z."""
+        (w, b), *others = maps
+        a = tf.tensordot(z, w, 1) + b
+        for w, b in others:
+            a = tf.tensordot(self.activation(a), w, 1) + b
+        return tf.reshape(a, tf.concat([tf.shape(a)[:-1], [-1, self.params]], 0))
+
+    def _masks(self, latent_dim, reverse, has_context) -> list[np.ndarray]:
+        """Which inputs each layer's units see, by their degrees: `[inputs, units]`."""
+        degrees = np.arange(1, latent_dim + 1)
+        if reverse:
+            degrees = degrees[::-1]
+        lowest = 0 if has_context else min(1, latent_dim - 1)
+        span = latent_dim - lowest
+        hidden = [lowest + np.arange(width) * span // width for width in self.units]
+        masks = [
+            below[:, None] <= above for below, above in zip([degrees, *hidden], hidden)
+        ]
+        outputs = np.repeat(degrees, self.params)
+        return [*masks, [degrees, *hidden][-1][:, None] < outputs]
+
+    def _masked_dense(self, masks, **options):
+        layer = _MaskedDense(
+            masks, self.weight_norm, dtype=self.dtype_policy, **options
+        )
+        layer.build()
+        return layer
+
+
+class _MaskedDense(keras.layers.Layer):
+    """Weights of dense layers side by side, zero outside masks `[T, inputs, units]`.
+
+    A unit's weights start with the length `gain`. With weight normalisation they are
+    gain * mask * V / |mask * V|, column by column, and the gain is learned.
+    """
+
+    def __init__(self, masks, weight_norm: bool, gain=1.0, use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self.masks = masks.astype("float32")
+        self.weight_norm = weight_norm
+        self.gain = gain
+        self.use_bias = use_bias
+
+    def build(self, _=None):
+        def start(shape, dtype):
+            directions = keras.initializers.RandomNormal(stddev=1.0)(shape, dtype)
+            return self.gain * tf.math.l2_normalize(self.masks * directions, axis=1)
+
+        units = self.masks.shape[0], self.masks.shape[2]
+        self.kernel = self.add_weight(self.masks.shape, start, name="kernel")
+        if self.use_bias:
+            self.bias = self.add_weight(units, "zeros", name="bias")
+        if self.weight_norm:
+            gains = keras.initializers.Constant(self.gain)
+            self.length = self.add_weight(units, gains, name="length")
+
+    def weights_in_use(self) -> tf.Tensor:
+        kernel = self.kernel * self.masks
+        if self.weight_norm:
+            kernel = self.length[:, None] * tf.math.l2_normalize(kernel, axis=1)
+        return kernel
