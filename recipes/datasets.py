@@ -16,10 +16,12 @@ from recipes.pipelines import (
     batches,
     binarise,
     check_images,
+    resize,
     steps_per_epoch,
     stream,
 )
 from recipes.sources import DatasetUnavailable
+from recipes.streaming import stream_from_disk
 
 __all__ = [
     "Dataset",
@@ -29,6 +31,7 @@ __all__ = [
     "load",
     "steps_per_epoch",
     "stream",
+    "stream_from_disk",
 ]
 
 _LICENCES = {
@@ -136,17 +139,7 @@ def load(
 
 
 def _from_tfds(builder, image_size, local_dir) -> Dataset:
-    features = builder.info.features
-    if "image" not in features:
-        raise ValueError(
-            "`source` must be a data set with an 'image' feature. Received: "
-            f"source={builder.name!r} with the features {', '.join(features)}"
-        )
-    if image_size is None and None in features["image"].shape:
-        raise ValueError(
-            "`image_size` must be given where images vary in size. Received: "
-            f"image_size=None, source={builder.name!r}"
-        )
+    sources.check_images(builder, image_size)
     builder = sources.prepare(builder, local_dir)
     splits = {
         name: _read(builder, name, image_size)
@@ -186,7 +179,7 @@ def _read(builder, split: str, image_size: int | None):
     def select(example):
         image = example["image"]
         if image_size is not None:
-            image = _resize(image, image_size)
+            image = resize(image, image_size)
         return (image, example["label"]) if labelled else (image,)
 
     examples = builder.as_dataset(
@@ -245,7 +238,7 @@ def _decode(path: Path, image_size: int | None) -> np.ndarray:
         image = tf.io.decode_image(path.read_bytes(), 3, expand_animations=False)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"`{path}` is not a readable image.") from error
-    return (image if image_size is None else _resize(image, image_size)).numpy()
+    return (image if image_size is None else resize(image, image_size)).numpy()
 
 
 def _from_array(images, image_size, name: str, source: str) -> Dataset:
@@ -290,18 +283,8 @@ def _hold_out(images, labels):
     return (images[:end], labels[:end]), (images[end:], labels[end:])
 
 
-def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Resize the central square of `[..., H, W, C]` to `[..., size, size, C]`."""
-    side = tf.reduce_min(tf.shape(images)[-3:-1])
-    square = tf.image.resize_with_crop_or_pad(images, side, side)
-    resized = tf.image.resize(square, [size, size], antialias=True)
-    if images.dtype == tf.uint8:
-        return tf.saturate_cast(tf.round(resized), tf.uint8)
-    return tf.clip_by_value(resized, 0.0, 1.0)
-
-
 def _resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
     if size is None:
         return images
     chunks = np.split(images, range(_CHUNK, len(images), _CHUNK))
-    return np.concatenate([_resize(tf.constant(chunk), size) for chunk in chunks])
+    return np.concatenate([resize(tf.constant(chunk), size) for chunk in chunks])

@@ -55,10 +55,8 @@ def stream(
         return tf.data.Dataset.from_tensor_slices((rows, keys))
 
     def batch(rows, key):
-        x = _scale(tf.gather(pixels, rows))
-        if not binarise:
-            return x
-        return tf.cast(tf.random.stateless_uniform(x.shape, key) < x, tf.float32)
+        x = scale(tf.gather(pixels, rows))
+        return draw_binary(x, key) if binarise else x
 
     epochs = tf.data.Dataset.counter(start_epoch).flat_map(epoch)
     return epochs.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -75,12 +73,12 @@ def batches(images: np.ndarray, batch_size: int) -> tf.data.Dataset:
         ValueError: if an argument is out of its range.
     """
     check_images(images)
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
     with tf.device("CPU"):
         pixels = tf.constant(images)
     starts = tf.data.Dataset.range(0, len(images), batch_size)
     return starts.map(
-        lambda start: _scale(pixels[start : start + batch_size]), tf.data.AUTOTUNE
+        lambda start: scale(pixels[start : start + batch_size]), tf.data.AUTOTUNE
     ).prefetch(tf.data.AUTOTUNE)
 
 
@@ -98,7 +96,7 @@ def binarise(images: np.ndarray, seed: int = 0) -> np.ndarray:
     draws = np.random.Generator(np.random.PCG64(seed))
     binary = np.empty(images.shape, np.float32)
     for start in range(0, len(images), _CHUNK):
-        x = _scale(images[start : start + _CHUNK]).numpy()
+        x = scale(images[start : start + _CHUNK]).numpy()
         binary[start : start + _CHUNK] = draws.random(x.shape, np.float32) < x
     return binary
 
@@ -110,7 +108,7 @@ def steps_per_epoch(images: np.ndarray, batch_size: int) -> int:
         ValueError: if `images` are not as `stream` needs them, or not one full batch.
     """
     check_images(images)
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
     if batch_size > len(images):
         raise ValueError(
             "`batch_size` must be at most the number of images. Received: "
@@ -119,11 +117,26 @@ def steps_per_epoch(images: np.ndarray, batch_size: int) -> int:
     return len(images) // batch_size
 
 
-def _scale(x) -> tf.Tensor:
+def scale(x) -> tf.Tensor:
     """uint8 in 0..255 or float in [0, 1] to float32 in [0, 1]."""
     if x.dtype == np.uint8:
         return tf.cast(x, tf.float32) / 255.0
     return tf.cast(x, tf.float32)
+
+
+def draw_binary(x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """Every pixel anew from a Bernoulli with its intensity as mean, float32."""
+    return tf.cast(tf.random.stateless_uniform(tf.shape(x), key) < x, tf.float32)
+
+
+def resize(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Resize the central square of `[..., H, W, C]` to `[..., size, size, C]`."""
+    side = tf.reduce_min(tf.shape(images)[-3:-1])
+    square = tf.image.resize_with_crop_or_pad(images, side, side)
+    resized = tf.image.resize(square, [size, size], antialias=True)
+    if images.dtype == tf.uint8:
+        return tf.saturate_cast(tf.round(resized), tf.uint8)
+    return tf.clip_by_value(resized, 0.0, 1.0)
 
 
 def check_images(images: np.ndarray, ndims: tuple[int, ...] = (4,)) -> None:
@@ -148,7 +161,7 @@ def check_images(images: np.ndarray, ndims: tuple[int, ...] = (4,)) -> None:
         )
 
 
-def _check_batch_size(batch_size: int) -> None:
+def check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(
             f"`batch_size` must be positive. Received: batch_size={batch_size}"

@@ -66,6 +66,21 @@ def find(name: str, data_dir: str | os.PathLike | None = None):
         ) from error
 
 
+def check_images(builder, image_size: int | None = None) -> None:
+    """Raises a ValueError unless `builder`'s images are of one size, or get one."""
+    features = builder.info.features
+    if "image" not in features:
+        raise ValueError(
+            "`source` must be a data set with an 'image' feature. Received: "
+            f"source={builder.name!r} with the features {', '.join(features)}"
+        )
+    if image_size is None and None in features["image"].shape:
+        raise ValueError(
+            "`image_size` must be given where images vary in size. Received: "
+            f"image_size=None, source={builder.name!r}"
+        )
+
+
 def prepare(builder, local_dir: str | os.PathLike | None = None):
     """Prepare the data set of `builder` once, and return a builder that can read it.
 

@@ -389,6 +389,41 @@ def test_binary_draws_are_new_and_fair():
     assert len({row.tobytes() for row in grey[:20]}) > 10
 
 
+def test_stream_from_disk_repeats_and_visits_every_image(tmp_path):
+    TinyImages(data_dir=tmp_path).download_and_prepare()  # 36 images, named by value
+
+    def take(count, **options):
+        stream = datasets.stream_from_disk(
+            "tiny_images", 6, **{"seed": 3, "data_dir": tmp_path, **options}
+        )
+        assert stream.element_spec.shape[0] == 6
+        return np.stack(list(stream.take(count).as_numpy_iterator()))
+
+    batches = take(12)
+    assert batches.dtype == np.float32
+    np.testing.assert_array_equal(batches, take(12))
+    assert (batches != take(12, seed=4)).any()
+    first, second = np.rint(255 * batches[..., 0, 0, 0]).reshape(2, 36)
+    np.testing.assert_array_equal(np.sort(first), np.arange(36))
+    np.testing.assert_array_equal(np.sort(second), np.arange(36))
+    assert (first != second).any()
+    assert take(1, image_size=8).shape == (1, 6, 8, 8, 1)
+    binary = take(200, binarise=True)
+    assert set(np.unique(binary)) == {0.0, 1.0}
+    assert binary.mean() == pytest.approx(17.5 / 255, abs=0.005)
+    assert (binary[:6] != binary[6:12]).any()
+
+
+def test_stream_from_disk_is_mnist(mnist):
+    stream = datasets.stream_from_disk("mnist", 1000, seed=0, split="train[:5000]")
+    images = np.concatenate(list(stream.take(5).as_numpy_iterator()))
+    ink, expected = (
+        np.rint(255 * x).sum((1, 2, 3)) for x in (images, mnist.train[:5000] / 255)
+    )
+    np.testing.assert_array_equal(np.sort(ink), np.sort(expected))
+    assert (ink != expected).any()
+
+
 def test_batches_keep_order_and_remainder(digits):
     batches = list(datasets.batches(numbered(20), 8).as_numpy_iterator())
     assert [len(batch) for batch in batches] == [8, 8, 4]

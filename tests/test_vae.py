@@ -441,3 +441,11 @@ def test_decode_keeps_leading_axes(vae):
 
 def test_event_shape(vae):
     assert vae.event_shape == configs.IMAGE
+
+
+def test_decode_is_the_likelihood_s_mean_in_one_graph_for_all_sizes(vae):
+    z = tf.random.stateless_normal((5, configs.LATENT_DIM), (0, 0))
+    for size in (1, 2, 3, 5):
+        expected = vae.likelihood(z[:size]).mean()
+        np.testing.assert_allclose(vae.decode(z[:size]), expected, atol=1e-6)
+    assert vae._decode.experimental_get_tracing_count() <= 2  # of one size, of any

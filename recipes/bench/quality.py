@@ -11,6 +11,7 @@ import zoo
 from recipes import burda, datasets
 
 EPOCHS = 12
+NLL_SAMPLES = 100
 
 
 def _vae():
@@ -28,10 +29,10 @@ MODELS = {  # name: model and precision of its networks
 }
 
 
-def measure(images: np.ndarray) -> dict[str, dict[str, list[float]]]:
+def measure(images: np.ndarray) -> dict[str, dict]:
     """Validation -ELBO after every epoch, and the CPU minutes of training until then.
 
-    The models of two recipes, for a few epochs.
+    The models of two recipes, for a few epochs; and their NLL at the end.
 
     Args:
         images: binary `[N, 28, 28, 1]`, uint8; the last 10 000 are for validation.
@@ -54,7 +55,12 @@ def measure(images: np.ndarray) -> dict[str, dict[str, list[float]]]:
             callbacks=[curve],
             verbose=0,
         )
-        results[name] = {"cpu_minutes": curve.minutes, "nats": curve.nats}
+        nll = -zoo.evaluation.log_likelihood(model, validation, NLL_SAMPLES, verbose=0)
+        results[name] = {
+            "cpu_minutes": curve.minutes,
+            "nats": curve.nats,
+            "nll": float(nll.mean(dtype=np.float64)),
+        }
     return results
 
 
@@ -77,18 +83,18 @@ class _Curve(keras.callbacks.Callback):
         self.nats.append(-info.elbo)
 
 
-def table(results: dict[str, dict[str, list[float]]]) -> Table:
-    title = f"After {EPOCHS} epochs: -ELBO of the validation images"
+def table(results: dict[str, dict]) -> Table:
+    title = f"After {EPOCHS} epochs, validation images, {NLL_SAMPLES} samples"
     result = Table(title=title)
-    for column in ("model", "nats", "CPU minutes"):
+    for column in ("model", "-ELBO", "NLL", "CPU minutes"):
         result.add_column(column, justify="left" if column == "model" else "right")
     for name, curve in results.items():
-        nats, minutes = curve["nats"][-1], curve["cpu_minutes"][-1]
-        result.add_row(name, f"{nats:.2f}", f"{minutes:.2f}")
+        values = curve["nats"][-1], curve["nll"], curve["cpu_minutes"][-1]
+        result.add_row(name, *(f"{value:.2f}" for value in values))
     return result
 
 
-def draw(results: dict[str, dict[str, list[float]]]) -> Figure:
+def draw(results: dict[str, dict]) -> Figure:
     figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for name, result in results.items():

@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 import zoo
+from recipes import datasets
 from recipes.bench import models, protocol
 from recipes.bench.models import Trainer
 
@@ -26,6 +27,16 @@ class ArrayTrainer(Trainer):
     def __init__(self, model, images, batch_size):
         super().__init__(model, images, batch_size)
         self.batches = images[: self.images].astype(np.float32)
+
+
+class DiskTrainer(Trainer):
+    """Times `fit` on images that are read and decoded meanwhile."""
+
+    def __init__(self, model, images, batch_size):
+        super().__init__(model, images, batch_size)
+        self.batches = datasets.stream_from_disk(
+            "mnist", batch_size, seed=0, binarise=True
+        )
 
 
 def measure(images: np.ndarray) -> dict[str, dict[str, list[float]]]:
@@ -53,6 +64,7 @@ def variations(build: Callable[[], zoo.VAE], images: np.ndarray) -> dict[str, Tr
         "1 step per execution": trained(build, images, steps_per_execution=1),
         "batch 512": trained(build, images, batch_size=512),
         "fit on an array": trained(build, images, trainer=ArrayTrainer),
+        "images from disk": trained(build, images, trainer=DiskTrainer),
     }
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
