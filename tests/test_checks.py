@@ -1,5 +1,6 @@
 """What cannot work is refused before the first step, and told what arrived."""
 
+import math
 import os
 import subprocess
 import sys
@@ -282,3 +283,21 @@ def test_options_that_would_do_nothing_are_refused(cls, options):
 def test_an_autoencoder_refuses_a_prior():
     with pytest.raises(ValueError, match="has no prior"):
         configs.build(zoo.Autoencoder, prior=zoo.StudentT(configs.LATENT_DIM))
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (zoo.VAE, {"beta": -1.0}),
+        (zoo.VAE, {"beta": math.nan}),
+        (zoo.IAFVAE, {"free_bits": -0.5}),
+        (zoo.CapacityVAE, {"gamma": -1.0}),
+        (zoo.CapacityVAE, {"capacity": -1.0}),
+        (zoo.BetaTCVAE, {"alpha": -1.0, "dataset_size": 9}),
+        (zoo.BetaTCVAE, {"gamma": -1.0, "dataset_size": 9}),
+    ],
+)
+def test_negative_weights_are_refused(cls, options):
+    name, weight = next(iter(options.items()))
+    with pytest.raises(ValueError, match=f"not be negative. Received: {name}={weight}"):
+        configs.build(cls, **options)

@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 from scipy import stats
 
 import zoo
-from tests.configs import BINARY, assert_same_variables, build
+from tests.configs import BINARY, LATENT_DIM, assert_same_variables, build
 from tests.test_hierarchical_vae import (
     THREE_LAYERS,
     TWO_LAYERS,
@@ -47,6 +47,12 @@ def test_a_flat_prior_leaves_the_evidence_alone():
     merged = merge(evidence, flat)
     np.testing.assert_allclose(merged.mean(), evidence.mean(), rtol=1e-6)
     np.testing.assert_allclose(merged.stddev(), evidence.stddev(), rtol=1e-6)
+
+
+def test_a_posterior_that_is_no_diagonal_normal_is_refused():
+    flow = zoo.IAFPosterior(LATENT_DIM, units=(4,))
+    with pytest.raises(ValueError, match="must be a diagonal normal"):
+        build(LadderVAE, posterior=flow, **TWO_LAYERS)
 
 
 def test_top_down_inference_equals_numpy():

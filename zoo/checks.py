@@ -82,6 +82,15 @@ def at_least_one(**counts: int) -> None:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={count}")
 
 
+def not_negative(**weights) -> None:
+    """Raises a ValueError that names the constant weight which is negative, or NaN."""
+    for name, weight in weights.items():
+        if not callable(weight) and not weight >= 0:
+            raise ValueError(
+                f"`{name}` must not be negative. Received: {name}={weight}"
+            )
+
+
 def refuse_options(model, **neutral) -> None:
     """Raises a ValueError if an option that a model has no use for is not neutral."""
     for name, value in neutral.items():

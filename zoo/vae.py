@@ -36,7 +36,8 @@ class VAE(Model):
         seed: seed of the noise that training and `predict` draw.
 
     Raises:
-        ValueError: if the networks, the heads and `latent_dim` do not fit together.
+        ValueError: if the networks, the heads and `latent_dim` do not fit together, or
+            a weight is negative.
 
     Example:
         encoder = zoo.networks.conv_encoder((28, 28, 1))
@@ -65,6 +66,7 @@ class VAE(Model):
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
         checks.at_least_one(num_samples=num_samples)
+        checks.not_negative(beta=beta, free_bits=free_bits)
         self.encoder = encoder
         self.decoder = decoder
         self.latent_dim = latent_dim

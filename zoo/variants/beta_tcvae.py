@@ -54,6 +54,7 @@ class BetaTCVAE(VAE):
         checks.refuse_options(self, free_bits=0.0)
         checks.at_least_one(dataset_size=dataset_size)
         self.dataset_size = dataset_size
+        checks.not_negative(alpha=alpha, gamma=gamma)
         self.alpha = alpha
         self.gamma = gamma
 

@@ -39,6 +39,7 @@ class CapacityVAE(VAE):
     ):
         super().__init__(*args, **kwargs)
         checks.refuse_options(self, beta=1.0, free_bits=0.0)
+        checks.not_negative(gamma=gamma, capacity=capacity)
         self.gamma = gamma
         self.capacity = capacity
 

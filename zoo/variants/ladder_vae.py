@@ -6,6 +6,7 @@ import tensorflow_probability as tfp
 
 from zoo.bounds import Latent
 from zoo.hierarchy import ConditionalNormal, Hierarchy, mlp
+from zoo.posteriors import diagonal_normal
 
 tfd = tfp.distributions
 
@@ -16,8 +17,12 @@ def merge(evidence: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distributi
         sigma_q^2 = 1 / (1 / sigma_hat^2 + 1 / sigma_p^2)
         mu_q = sigma_q^2 (mu_hat / sigma_hat^2 + mu_p / sigma_p^2)
 
+    Raises:
+        ValueError: if either is of another form.
+
     Reference: Sonderby et al., 2016, eqs. 17-18.
     """
+    evidence, prior = diagonal_normal(evidence), diagonal_normal(prior)
     precision, prior_precision = 1 / evidence.variance(), 1 / prior.variance()
     variance = 1 / (precision + prior_precision)
     loc = variance * (precision * evidence.mean() + prior_precision * prior.mean())
