@@ -1,5 +1,6 @@
 """From a trained model to an entry: measured, drawn, saved, exported, described."""
 
+import contextlib
 import math
 import os
 import platform
@@ -119,10 +120,19 @@ def describe_machine() -> dict:
     """What the seconds in a record were measured on."""
     return {
         "system": platform.system(),
-        "processor": platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
+
+
+def _processor() -> str:
+    """Its model where Linux tells it, otherwise its architecture."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
 
 
 def card(name: str, about: str, metadata: dict) -> str:

@@ -1,8 +1,11 @@
 """Evaluation: whole data sets against closed forms and hand averages."""
 
+import keras
 import numpy as np
 import pytest
 
+import zoo
+from recipes import burda, datasets
 from tests.configs import LinearGaussian
 from zoo import evaluation
 
@@ -25,6 +28,19 @@ def test_every_sample_counts_once(num_samples, chunk):
     error = ratio.std() / np.sqrt(len(ratio))
     assert 0 < error < 0.05
     assert abs(ratio.mean() - 1) < 4 * error
+
+
+def test_bfloat16_networks_give_a_trained_model_the_same_nll():
+    entry = zoo.load("vae_mnist")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    half = zoo.VAE(*burda.networks(), burda.LATENT_DIM)
+    half.set_weights(entry.get_weights())
+    x = datasets.binarise(datasets.load("mnist").test[:200])
+    expected, found = (
+        evaluation.log_likelihood(model, x, 50, verbose=0) for model in (entry, half)
+    )
+    assert half.decoder.compute_dtype == "bfloat16"
+    assert 0 < abs(found.mean() - expected.mean()) < 0.1  # nats
 
 
 def test_log_likelihood_repeats_with_its_seed():

@@ -40,7 +40,7 @@ def share(images: np.ndarray) -> list[Row]:
         return product
 
     rate = Row(f"float32 matmul of {SIZE}", "GFLOP/s", "-", [], [])
-    shares = Row(f"its share in training, batch {BATCH_SIZE}", "%", "70 %", [], [])
+    shares = Row(f"used by training, batch {BATCH_SIZE}", "%", "70 %", [], [])
     for run in range(-1, RUNS):
         started = time.perf_counter()
         multiply().numpy()

@@ -131,12 +131,12 @@ def conv_decoder():
 
 
 def trainer(model, data, batch_size):
-    """One epoch of pythae's own loop, from its first batch to its last step."""
+    """The last epoch of pythae's own loop, from its first batch to its last step."""
     clock = Clock()
     config = BaseTrainerConfig(
         output_dir=tempfile.mkdtemp(),
         per_device_train_batch_size=batch_size,
-        num_epochs=1,
+        num_epochs=protocol.EPOCHS,
         learning_rate=protocol.LEARNING_RATE,
     )
     dataset = BaseDataset(data.float(), torch.zeros(len(data)))

@@ -26,6 +26,7 @@ CONV_UNITS = 256
 IAF_STEPS = 4
 IAF_UNITS = (128, 128, 128)  # the widths of the peer's default MADE
 LEARNING_RATE = 1e-3
+EPOCHS = 2  # of a run of training; the last one is timed, as of a training in progress
 
 TRAINING_IMAGES = 25_600
 CONV_IMAGES = 2_560

@@ -10,7 +10,8 @@ from rich.table import Table
 import zoo
 from recipes import burda, datasets
 
-EPOCHS = 12
+EPOCHS = 8
+SEEDS = 3
 NLL_SAMPLES = 100
 
 
@@ -29,39 +30,53 @@ MODELS = {  # name: model and precision of its networks
 }
 
 
-def measure(images: np.ndarray) -> dict[str, dict]:
+def measure(images: np.ndarray) -> dict[str, dict[str, list]]:
     """Validation -ELBO after every epoch, and the CPU minutes of training until then.
 
-    The models of two recipes, for a few epochs; and their NLL at the end.
+    The models of two recipes, for a few epochs and several seeds.
 
     Args:
         images: binary `[N, 28, 28, 1]`, uint8; the last 10 000 are for validation.
+
+    Returns:
+        For every model, and within it for every seed: the CPU minutes and the nats of
+        its epochs, and its NLL at the end.
     """
     train = images[:-10_000] * np.uint8(255)
     validation = images[-10_000:].astype(np.float32)
-    results = {}
+    results = {name: {"cpu_minutes": [], "nats": [], "nll": []} for name in MODELS}
     for name, (build, precision) in MODELS.items():
-        print(f"quality: {name}")
-        keras.utils.set_random_seed(0)
-        keras.config.set_dtype_policy(precision)
-        model = build()
-        keras.config.set_dtype_policy("float32")
-        model.compile(keras.optimizers.Adam(1e-3))
-        curve = _Curve(validation)
-        model.fit(
-            datasets.stream(train, burda.BATCH_SIZE, seed=0),
-            steps_per_epoch=datasets.steps_per_epoch(train, burda.BATCH_SIZE),
-            epochs=EPOCHS,
-            callbacks=[curve],
-            verbose=0,
-        )
-        nll = -zoo.evaluation.log_likelihood(model, validation, NLL_SAMPLES, verbose=0)
-        results[name] = {
-            "cpu_minutes": curve.minutes,
-            "nats": curve.nats,
-            "nll": float(nll.mean(dtype=np.float64)),
-        }
+        for seed in range(SEEDS):
+            print(f"quality: {name}, seed {seed}")
+            curve = _Curve(validation)
+            model = trained(build, precision, train, seed, curve)
+            results[name]["cpu_minutes"].append(curve.minutes)
+            results[name]["nats"].append(curve.nats)
+            results[name]["nll"].append(nll(model, validation))
     return results
+
+
+def trained(build, precision, images, seed, callback) -> zoo.VAE:
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(precision)
+    model = build()
+    keras.config.set_dtype_policy("float32")
+    steps = datasets.steps_per_epoch(images, burda.BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, EPOCHS * steps, alpha=0.01)
+    model.compile(keras.optimizers.Adam(rate))
+    model.fit(
+        datasets.stream(images, burda.BATCH_SIZE, seed=seed),
+        steps_per_epoch=steps,
+        epochs=EPOCHS,
+        callbacks=[callback],
+        verbose=0,
+    )
+    return model
+
+
+def nll(model: zoo.VAE, images: np.ndarray) -> float:
+    log_p = zoo.evaluation.log_likelihood(model, images, NLL_SAMPLES, verbose=0)
+    return -float(log_p.mean(dtype=np.float64))
 
 
 class _Curve(keras.callbacks.Callback):
@@ -83,22 +98,29 @@ class _Curve(keras.callbacks.Callback):
         self.nats.append(-info.elbo)
 
 
-def table(results: dict[str, dict]) -> Table:
+def table(results: dict[str, dict[str, list]]) -> Table:
+    """Means over the seeds after the last epoch; of the NLL also every seed's."""
     title = f"After {EPOCHS} epochs, validation images, {NLL_SAMPLES} samples"
     result = Table(title=title)
-    for column in ("model", "-ELBO", "NLL", "CPU minutes"):
+    for column in ("model", "-ELBO", "NLL", "of each seed", "CPU minutes"):
         result.add_column(column, justify="left" if column == "model" else "right")
-    for name, curve in results.items():
-        values = curve["nats"][-1], curve["nll"], curve["cpu_minutes"][-1]
-        result.add_row(name, *(f"{value:.2f}" for value in values))
+    for name, runs in results.items():
+        elbo, nll, minutes = (
+            f"{np.mean([np.ravel(run)[-1] for run in runs[figure]]):.2f}"
+            for figure in ("nats", "nll", "cpu_minutes")
+        )
+        seeds = ", ".join(f"{value:.2f}" for value in runs["nll"])
+        result.add_row(name, elbo, nll, seeds, minutes)
     return result
 
 
-def draw(results: dict[str, dict]) -> Figure:
+def draw(results: dict[str, dict[str, list]]) -> Figure:
     figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for name, result in results.items():
-        axes.plot(result["cpu_minutes"], result["nats"], "o-", label=name)
+    for index, (name, runs) in enumerate(results.items()):
+        for seed, curve in enumerate(zip(runs["cpu_minutes"], runs["nats"])):
+            label = None if seed else name
+            axes.plot(*curve, "o-", color=f"C{index}", label=label, linewidth=1)
     axes.set(xlabel="CPU minutes", ylabel="-ELBO of the validation images, nats")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -15,13 +15,13 @@ from recipes.bench.protocol import ROOT, Worker
 RUNS = 5
 WORKERS = {"zoo": "recipes.bench.zoo_worker", "peer": "recipes.bench.peer_worker"}
 CASES = {  # title and the ratio to reach, in images per second
-    "train_dense_128": ("training, dense, batch 128", "2x"),
-    "train_dense_512": ("training, dense, batch 512", "1.6x"),
-    "train_conv_128": ("training, convolutional, batch 128", "1.5x"),
-    "train_iaf_128": ("training, IAF of 4 steps, batch 128", "2x"),
-    "nll": ("NLL of 5000 importance samples", "10x"),
-    "sample": ("sampling 10 000 images", "2x"),
-    "encode": ("encoding 60 000 images", "2x"),
+    "train_dense_128": ("training dense, batch 128", "2x"),
+    "train_dense_512": ("training dense, batch 512", "1.6x"),
+    "train_conv_128": ("training conv, batch 128", "1.5x"),
+    "train_iaf_128": ("training IAF, batch 128", "2x"),
+    "nll": ("NLL, 5000 samples", "10x"),
+    "sample": ("sampling 10 000", "2x"),
+    "encode": ("encoding 60 000", "2x"),
 }
 IMPORTS = {
     "zoo": "import tensorflow; started = clock(); import zoo",
@@ -66,12 +66,13 @@ def compare(case: str, peer: Path | None, images: Path) -> tuple[list[Row], dict
         images: file of the images, see `protocol.serve`.
 
     Returns:
-        Its rows: speed, seconds of the warm-up, peak memory; and library versions.
+        Its rows: speed, seconds that the first run takes beyond a later one, peak
+        memory; and library versions.
     """
     title, aim = CASES[case]
     speed = Row(title, "images/s", aim, [], [])
-    warm_up = Row(f"{title}: first run less a later one", "s", "10 s", [], [])
-    memory = Row(f"{title}: peak memory", "MB", "1x", [], [])
+    warm_up = Row(f"start of {title}", "s", "10 s", [], [])
+    memory = Row(f"memory of {title}", "MB", "1x", [], [])
     versions = {}
     with contextlib.ExitStack() as stack:
         workers = {
@@ -92,7 +93,7 @@ def compare(case: str, peer: Path | None, images: Path) -> tuple[list[Row], dict
 
 def imports(peer: Path | None) -> Row:
     """Seconds of importing each library after its framework, in new processes."""
-    row = Row("import beyond TensorFlow, PyTorch", "s", "1 s", [], [])
+    row = Row("import after TensorFlow, PyTorch", "s", "1 s", [], [])
     for _ in range(RUNS):
         for side, python in interpreters(peer).items():
             code = f"from time import perf_counter as clock; {IMPORTS[side]}; "
@@ -107,16 +108,18 @@ def interpreters(peer: Path | None) -> dict[str, Path]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Median (smallest-largest) of both sides, their ratio and the aim."""
+    """Median (smallest-largest) of both sides, their ratio and the aim, by unit."""
     result = Table(title="Median (smallest-largest); ratios above 1: the zoo is ahead")
-    for column in ("figure", "unit"):
-        result.add_column(column)
-    for column in ("zoo", "peer", "ratio", "aim"):
-        result.add_column(column, justify="right")
-    for row in rows:
-        ratio = f"{row.ratio:.2f}x" if row.peer else "-"
-        values = spread(row.zoo), spread(row.peer)
-        result.add_row(row.figure, row.unit, *values, ratio, row.aim)
+    for column in ("figure", "unit", "zoo", "peer", "ratio", "aim"):
+        text = column in ("figure", "unit")
+        result.add_column(column, justify="left" if text else "right")
+    for unit in dict.fromkeys(row.unit for row in rows):
+        for row in rows:
+            if row.unit == unit:
+                ratio = f"{row.ratio:.2f}x" if row.peer else "-"
+                values = spread(row.zoo), spread(row.peer)
+                result.add_row(row.figure, unit, *values, ratio, row.aim)
+        result.add_section()
     return result
 
 
