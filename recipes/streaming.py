@@ -32,7 +32,8 @@ def stream_from_disk(
     Args:
         name: name of the data set, such as `"celeb_a"`.
         batch_size: images in a batch.
-        seed: any integer; the same one repeats the same batches.
+        seed: any integer; together with TensorFlow's global seed it repeats the same
+            batches.
         split: TFDS's name of the images, such as `"train[:-10000]"`.
         binarise, image_size, data_dir, local_dir: as for `stream` and `load`.
 

@@ -1,5 +1,8 @@
 """Flows are what they claim: autoregressive, invertible, with the right density."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -192,7 +195,40 @@ def test_a_draw_is_one_loop_with_one_pass_through_the_made(steps, rng, monkeypat
     function = tf.function(draw, autograph=False).get_concrete_function()
     loops = [o for o in function.graph.get_operations() if "While" in o.type]
     assert len(loops) == 1
+    assert passes
     assert len(passes) == len(set(map(id, passes)))  # one in each tracing of its body
+
+
+def test_an_eager_draw_leaves_nothing_behind(rng):
+    flow, context = make_flow(rng, 3, 2, steps=2), normal(rng, 4, 2)
+    z = normal(rng, 4, 3)
+    bijector = flow(context)
+    bijector.forward_log_det_jacobian(z, event_ndims=1)
+    bijector.forward(z)
+    z, bijector = weakref.ref(z), weakref.ref(bijector)
+    gc.collect()
+    assert z() is None
+    assert bijector() is None
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_the_loop_is_the_chain_of_its_steps(gated, rng):
+    flow, context = make_flow(rng, 3, 2, steps=4, gated=gated), normal(rng, 5, 2)
+    z = start = normal(rng, 7, 5, 3)
+    log_det = 0.0
+    for step in range(4):
+        maps = tf.nest.map_structure(lambda w: w[step], flow.made.affine_maps(context))  # noqa: B023
+        m, s = tf.unstack(flow.made.outputs(z, maps), axis=-1)
+        if gated:
+            gate = tf.sigmoid(s + flow.forget_bias)
+            z, log_scale = gate * z + (1 - gate) * m, tf.math.log(gate)
+        else:
+            z, log_scale = m + tf.exp(s) * z, s
+        log_det += tf.reduce_sum(log_scale, axis=-1)
+    bijector = flow(context)
+    np.testing.assert_allclose(bijector.forward(start), z, atol=1e-5)
+    found = bijector.forward_log_det_jacobian(start, event_ndims=1)
+    np.testing.assert_allclose(found, log_det, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("gated", [True, False])

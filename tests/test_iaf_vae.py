@@ -93,14 +93,16 @@ def test_codes_are_the_flow_of_the_base_mean(digits, rng):
     np.testing.assert_array_equal(model.encode(digits)[0], expected)
 
 
-def test_fit_lowers_the_loss_and_moves_every_weight():
-    model = build()
+def test_fit_lowers_the_loss_and_moves_every_weight_of_every_step():
+    model = build(steps=3)
     before = [weight.numpy() for weight in model.trainable_weights]
     model.compile(configs.optimizer(), jit_compile=True)
     history = model.fit(configs.BINARY, epochs=3, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     for weight, start in zip(model.trainable_weights, before):
         assert not np.array_equal(weight, start), weight.path
+        if "/made" in weight.path:  # the steps' weights lie side by side
+            assert (weight != start).numpy().any(axis=(*range(1, weight.ndim),)).all()
 
 
 def test_free_bits_are_respected(digits):

@@ -91,6 +91,55 @@ def test_several_steps_are_executed_at_once_but_no_more_than_asked(
     assert vae.step == (steps_per_epoch or 4)
 
 
+def test_every_batch_counts_after_the_number_of_steps_has_changed(vae, digits):
+    batches = tf.data.Dataset.from_tensor_slices(digits).batch(8).repeat()
+
+    def answers():
+        return (
+            vae.evaluate(digits, batch_size=8, verbose=0, return_dict=True)["elbo"],
+            vae.predict(digits, batch_size=8, verbose=0).shape,
+            vae.predict(batches, steps=7, verbose=0).shape,
+        )
+
+    for steps, chosen in ((7, 7), (4, 4), (11, 1), (None, 10)):
+        x = batches if steps else digits
+        vae.fit(x, steps_per_epoch=steps, batch_size=None, verbose=0)
+        elbo, whole, part = answers()
+        assert vae.steps_per_execution == chosen
+        assert (whole[0], part[0]) == (64, 56)
+        info = zoo.evaluation.information(vae, digits, num_samples=64)
+        assert elbo == pytest.approx(info.elbo, abs=1.0)  # one draw against many
+
+
+def test_validation_takes_the_steps_it_was_given(vae, digits):
+    batches = tf.data.Dataset.from_tensor_slices(digits).batch(8).repeat()
+    vae.fit(
+        batches,
+        steps_per_epoch=6,
+        validation_data=batches,
+        validation_steps=4,
+        verbose=0,
+    )
+    assert vae.steps_per_execution == 2
+    assert vae.calls == 6 + 4
+
+
+class Evaluating(keras.callbacks.Callback):
+    """Evaluates a number of batches that does not fit training's."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        before = int(self.model.calls)
+        self.model.evaluate(self.batches, steps=3, verbose=0)
+        assert self.model.calls == before + 3
+
+
+def test_a_callback_may_evaluate_while_the_model_trains(vae, digits):
+    callback = Evaluating()
+    callback.batches = tf.data.Dataset.from_tensor_slices(digits).batch(8).repeat()
+    vae.fit(digits, batch_size=8, epochs=2, callbacks=[callback], verbose=0)
+    assert vae.step == 16
+
+
 def test_callbacks_that_listen_to_batches_hear_of_every_one(vae, digits):
     listener = Listener()
     vae.fit(digits, batch_size=16, callbacks=[listener], verbose=0)

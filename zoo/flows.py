@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability.python.internal import cache_util
 
 from zoo.networks.made import MADE
 
@@ -77,35 +78,35 @@ class IAF(keras.layers.Layer):
         self.made.build((None, self.latent_dim), context_shape)
 
     def call(self, context=None) -> tfb.Bijector:
-        return Loop(self._step, lambda: self.made.affine_maps(context))
+        return Loop(self._elementwise, lambda: self.made.affine_maps(context))
 
-    def _step(self, maps) -> tfb.Bijector:
-        def elementwise(z):
-            m, s = tf.unstack(self.made.outputs(z, maps), axis=-1)
-            if self.gated:
-                s += self.forget_bias
-                m, s = tf.sigmoid(-s) * m, tf.math.log_sigmoid(s)
-            return tfb.Invert(tfb.Shift(m)(tfb.Scale(log_scale=s)))
-
-        # TFP's autoregressive map is fast from its outputs to its inputs.
-        return tfb.Invert(tfb.MaskedAutoregressiveFlow(bijector_fn=_once(elementwise)))
+    def _elementwise(self, z, maps) -> tfb.Bijector:
+        m, s = tf.unstack(self.made.outputs(z, maps), axis=-1)
+        if self.gated:
+            s += self.forget_bias
+            m, s = tf.sigmoid(-s) * m, tf.math.log_sigmoid(s)
+        return tfb.Shift(m)(tfb.Scale(log_scale=s))
 
 
 class Loop(tfb.Bijector):
-    """Chain of T bijectors that differ in their weights, as one loop of the graph.
+    """Chain of T autoregressive bijectors as one loop of the graph.
 
-    So its depth makes a graph no larger, and XLA no slower to compile it.
+    They differ in their weights only, so that the chain's length makes a graph no
+    larger, and XLA no slower to compile it. z must have the batch of the context.
 
     Args:
-        step: makes a bijector of vectors `[..., D]` from the weights of one.
-        weights: returns the weights of all, a structure of tensors `[T, ...]`.
+        elementwise: makes, from z and the weights of one step, the bijector that this
+            step applies to every latent; latent d's depends on those before it alone.
+        weights: returns the weights of all steps, a structure of tensors `[T, ...]`.
     """
 
-    def __init__(self, step: Callable, weights: Callable):
+    # TFP keeps what `forward` learns of the log-determinant, for who asks next.
+    _cache = cache_util.BijectorCacheWithGreedyAttrs("_forward_and_attributes", "_undo")
+
+    def __init__(self, elementwise: Callable, weights: Callable):
         parameters = dict(locals())
-        self.step = step
+        self.elementwise = elementwise
         self.weights = weights
-        self.path = _once(self.path)
         super().__init__(
             forward_min_event_ndims=1,
             dtype=tf.float32,
@@ -115,47 +116,36 @@ class Loop(tfb.Bijector):
 
     @classmethod
     def _parameter_properties(cls, dtype):
-        return {}  # none of them has a batch shape
+        return {}  # functions, which have no shape
 
     def path(self, z) -> tuple[tf.Tensor, tf.Tensor]:
         """z and the log-determinant after each step, `[T, ..., D]` and `[T, ...]`."""
 
         def add_step(state, weights):
             z, log_det = state
-            step = self.step(weights)
+            step = self.elementwise(z, weights)
             log_det += step.forward_log_det_jacobian(z, event_ndims=1)
             return tf.ensure_shape(step.forward(z), z.shape), log_det
 
         return tf.scan(add_step, self.weights(), (z, tf.zeros_like(z[..., 0])))
 
-    def _forward(self, z):
-        return self.path(z)[0][-1]
+    def _forward_and_attributes(self, z):
+        points, log_dets = self.path(z)
+        return points[-1], {"ildj": -log_dets[-1]}
 
     def _forward_log_det_jacobian(self, z):
         return self.path(z)[1][-1]
 
-    def _inverse(self, z):
+    def _undo(self, z):
         def undo_step(z, weights):
-            return tf.ensure_shape(self.step(weights).inverse(z), z.shape)
+            # TFP's autoregressive map takes one pass from outputs to inputs; this is
+            # its other direction, latent by latent.
+            step = tfb.MaskedAutoregressiveFlow(
+                bijector_fn=lambda z: tfb.Invert(self.elementwise(z, weights))
+            )
+            return tf.ensure_shape(step.forward(z), z.shape)
 
-        return tf.scan(undo_step, self.weights(), z, reverse=True)[0]
-
-
-def _once(function: Callable) -> Callable:
-    """The function, not repeated for a symbolic tensor that comes twice in a row.
-
-    TFP asks for z and for the log-determinant one after the other; without this the
-    graph would hold every MADE twice, and its gradient too.
-    """
-    last = None, None
-
-    def remembering(z):
-        nonlocal last
-        if z is not last[0] or not tf.is_symbolic_tensor(z):
-            last = z, function(z)
-        return last[1]
-
-    return remembering
+        return tf.scan(undo_step, self.weights(), z, reverse=True)[0], None
 
 
 def iaf(latent_dim: int, **options) -> tfb.Bijector:

@@ -1,5 +1,6 @@
 """What every model of the zoo asks of Keras, whatever it computes."""
 
+import contextlib
 import inspect
 import math
 
@@ -29,19 +30,30 @@ class Model(keras.Model):
         self.check(validation_data)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
-        self._set_steps_per_execution(
-            kwargs.get("steps_per_epoch"), kwargs.get("callbacks")
+        callbacks = kwargs.get("callbacks")
+        callbacks = getattr(callbacks, "callbacks", callbacks) or ()
+        steps = self._whole_executions(
+            most=1 if any(map(_listens_to_batches, callbacks)) else MOST_STEPS,
+            steps_per_epoch=kwargs.get("steps_per_epoch"),
+            validation_steps=kwargs.get("validation_steps"),
         )
+        if steps != self.steps_per_execution:
+            self._set_steps_per_execution(steps)
+            self.train_function = None
         return super().fit(x, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
         checks.refuse_weights(kwargs.get("sample_weight"))
         self.check(x)
-        return super().evaluate(x, *args, **kwargs)
+        if "_use_cached_eval_dataset" in kwargs:  # within `fit`, which has seen to it
+            return super().evaluate(x, *args, **kwargs)
+        with self._executing(kwargs.get("steps")):
+            return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         self.check(x)
-        return super().predict(x, *args, **kwargs)
+        with self._executing(kwargs.get("steps")):
+            return super().predict(x, *args, **kwargs)
 
     def compile(
         self,
@@ -96,29 +108,42 @@ class Model(keras.Model):
         checks.refuse_weights(sample_weight)
         return super().compute_loss(x, y, y_pred, **kwargs)
 
-    def _set_steps_per_execution(self, steps_per_epoch, callbacks) -> None:
-        """Keras rounds an epoch of given length up to whole executions: so divide it.
+    def _whole_executions(self, most: int = MOST_STEPS, **lengths) -> int:
+        """Steps per execution that divide every length, or up to `most` without one.
+
+        Keras would round a length up to whole executions.
 
         Raises:
-            ValueError: if the number that was asked for does not divide it.
+            ValueError: if the number that was asked for does not divide them.
         """
+        lengths = {name: length for name, length in lengths.items() if length}
         if not self.compiled or self.run_eagerly:
-            return
-        # An epoch that ends by itself takes any number.
-        length = steps_per_epoch or math.lcm(*range(1, MOST_STEPS + 1))
-        steps = self.steps_per_execution
+            return self.steps_per_execution
         if self._auto_steps:
-            callbacks = getattr(callbacks, "callbacks", callbacks) or ()
-            most = 1 if any(map(_listens_to_batches, callbacks)) else MOST_STEPS
-            steps = next(n for n in range(most, 0, -1) if length % n == 0)
-        elif steps_per_epoch and length % steps:
-            raise ValueError(
-                "`steps_per_execution` must divide `steps_per_epoch`. Received: "
-                f"steps_per_execution={steps}, steps_per_epoch={steps_per_epoch}"
-            )
+            length = math.gcd(*lengths.values())
+            return next(n for n in range(most, 0, -1) if length % n == 0)
+        for name, length in lengths.items():
+            if length % self.steps_per_execution:
+                raise ValueError(
+                    f"`steps_per_execution` must divide `{name}`. Received: "
+                    f"steps_per_execution={self.steps_per_execution}, {name}={length}"
+                )
+        return self.steps_per_execution
+
+    @contextlib.contextmanager
+    def _executing(self, steps: int | None):
+        """`steps` batches are evaluated or predicted; training stays as it is."""
+        before = self.steps_per_execution
+        self._set_steps_per_execution(self._whole_executions(steps=steps))
+        try:
+            yield
+        finally:
+            self._set_steps_per_execution(before)
+
+    def _set_steps_per_execution(self, steps: int) -> None:
         if steps != self.steps_per_execution:
             self.steps_per_execution = steps
-            self.train_function = None
+            self.test_function = self.predict_function = None
 
     def get_config(self):
         """Every constructor argument, read off the attribute of the same name."""

@@ -149,8 +149,14 @@ class VAE(Model):
         return [latent.z[0] for latent in latents]
 
     def decode(self, *z) -> tf.Tensor:
-        """Mean of p(x|z) for latents `[B, D]`, one argument per latent layer."""
-        return self._decode(*map(tf.convert_to_tensor, z))
+        """Mean of p(x|z) for latents `[B, D]`, one argument per latent layer.
+
+        Runs as a graph, which does not see layers that are exchanged later.
+        """
+        z = [tf.convert_to_tensor(layer) for layer in z]
+        mean = self._decode(*(tf.reshape(x, [-1, x.shape[-1]]) for x in z))
+        leading_axes = tf.shape(z[0])[:-1]
+        return tf.reshape(mean, tf.concat([leading_axes, mean.shape[1:]], axis=0))
 
     def reconstruct(self, x) -> tf.Tensor:
         """Mean of p(x|z) at the codes of x, `[B, *event_shape]`."""

@@ -34,7 +34,7 @@ def prepare(case, images):
         sampler = NormalSampler(model)
         count = protocol.SAMPLED_IMAGES
         return count, no_grad(lambda: sampler.sample(count))
-    return len(data), no_grad(lambda: model.embed(data))
+    return len(data), no_grad(lambda: model.encoder(data).embedding)
 
 
 def build(case: str) -> VAE:

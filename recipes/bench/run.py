@@ -1,17 +1,21 @@
 """All parts of the benchmark: tables on the screen, raw figures in a file."""
 
+import json
+import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from rich.console import Console
 
 from recipes import datasets, publish
 from recipes.bench import limit, quality, scaling, settings, versus
 from recipes.runs import write_json
 
-NAMES = [*versus.CASES, "imports", "limit", "settings", "scaling", "quality"]
+LIBRARIES = ("tensorflow", "tensorflow-probability", "keras", "numpy")
+NAMES = [*versus.CASES, "starts", "imports", "limit", "settings", "scaling", "quality"]
 
 
 def run(
@@ -22,12 +26,17 @@ def run(
     Args:
         names: some of `NAMES`.
         peer: Python interpreter of the peer's environment, None for the zoo alone.
-        json_file: where the raw figures go; pictures go beside it.
+        json_file: where the raw figures go, in place of what it has of `names`;
+            pictures go beside it.
         console: where the tables go.
     """
     binary = binary_mnist()
-    versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
-    record = {"machine": publish.describe_machine(), "versions": versions}
+    record = {"versions": {name: version(name) for name in LIBRARIES}}
+    record["machine"] = publish.describe_machine()
+    if json_file and json_file.exists():
+        record = json.loads(json_file.read_text()) | record
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    record["versions"]["tensorflow threads"] = threads or os.cpu_count()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npz"
@@ -38,6 +47,8 @@ def run(
                 more, libraries = versus.compare(case, peer, file)
                 rows += more
                 record["versions"] |= libraries
+        if "starts" in names:
+            rows += versus.starts(file)
     if "imports" in names:
         rows.append(versus.imports(peer))
     if "limit" in names:
@@ -54,7 +65,9 @@ def run(
         console.print(table)
 
     if rows:
-        finish("versus", versus.as_json(rows), versus.table(rows))
+        figures = {row["figure"]: row for row in record.get("versus", ())}
+        figures |= {row["figure"]: row for row in versus.as_json(rows)}
+        finish("versus", list(figures.values()), versus.table(rows))
     if "settings" in names:
         result = settings.measure(binary)
         finish("settings", result, settings.table(result))

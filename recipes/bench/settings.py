@@ -34,9 +34,7 @@ class DiskTrainer(Trainer):
 
     def __init__(self, model, images, batch_size):
         super().__init__(model, images, batch_size)
-        self.batches = datasets.stream_from_disk(
-            "mnist", batch_size, seed=0, binarise=True
-        )
+        self.batches = datasets.stream_from_disk("mnist", batch_size, seed=0)
 
 
 def measure(images: np.ndarray) -> dict[str, dict[str, list[float]]]:

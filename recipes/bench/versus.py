@@ -23,6 +23,8 @@ CASES = {  # title and the ratio to reach, in images per second
     "sample": ("sampling 10 000", "2x"),
     "encode": ("encoding 60 000", "2x"),
 }
+STARTS = ("dense", "IAF", "ladder")
+PROCESSES = 3  # to start a training in
 IMPORTS = {
     "zoo": "import tensorflow; started = clock(); import zoo",
     "peer": "import torch; started = clock(); import pythae.models",
@@ -35,7 +37,8 @@ class Row:
 
     Attributes:
         figure: what was measured.
-        unit: of all its values; of "images/s" more is better, else less.
+        unit: of all its values; where the peer has a value too, more is better of
+            "images/s", less of anything else.
         aim: what it should reach, as a ratio or in its unit.
         zoo: the zoo's values, one for each run.
         peer: the peer's, run in turns with the zoo's; empty where it was not there.
@@ -66,18 +69,16 @@ def compare(case: str, peer: Path | None, images: Path) -> tuple[list[Row], dict
         images: file of the images, see `protocol.serve`.
 
     Returns:
-        Its rows: speed, seconds that the first run takes beyond a later one, peak
-        memory; and library versions.
+        Its rows, speed and peak memory, and library versions.
     """
     title, aim = CASES[case]
     speed = Row(title, "images/s", aim, [], [])
-    warm_up = Row(f"start of {title}", "s", "10 s", [], [])
     memory = Row(f"memory of {title}", "MB", "1x", [], [])
     versions = {}
     with contextlib.ExitStack() as stack:
         workers = {
             side: stack.enter_context(
-                Worker(python, WORKERS[side], case, images, images.with_suffix(".log"))
+                Worker(python, WORKERS[side], case, images, images.with_name(side))
             )
             for side, python in interpreters(peer).items()
         }
@@ -85,10 +86,26 @@ def compare(case: str, peer: Path | None, images: Path) -> tuple[list[Row], dict
             for side, worker in workers.items():
                 getattr(speed, side).append(worker.images / worker.run())
         for side, worker in workers.items():
-            getattr(warm_up, side).append(worker.warm_up)
             versions |= worker.versions
             getattr(memory, side).append(worker.close())
-    return [speed, warm_up, memory], versions
+    return [speed, memory], versions
+
+
+def starts(images: Path) -> list[Row]:
+    """Seconds from `fit()` to the end of the first steps, in new processes.
+
+    They are what a first fit of ten steps takes beyond a second one.
+    """
+    rows = []
+    for name in STARTS:
+        row = Row(f"start of training {name}", "s", "10 s", [], [])
+        case = f"start_{name.lower()}_128"
+        for _ in range(PROCESSES):
+            log = images.with_name("start")
+            with Worker(sys.executable, WORKERS["zoo"], case, images, log) as worker:
+                row.zoo.append(worker.warm_up)
+        rows.append(row)
+    return rows
 
 
 def imports(peer: Path | None) -> Row:

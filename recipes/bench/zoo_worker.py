@@ -10,14 +10,19 @@ from recipes.bench import models, protocol
 def prepare(case, images):
     keras.utils.set_random_seed(0)
     data = images[..., None]
-    if "iaf" in case:
+    kind, *_ = parts = case.split("_")
+    if "iaf" in parts:
         model = models.iaf()
+    elif "ladder" in parts:
+        model = models.ladder()
     else:
-        model = zoo.VAE(*(models.conv() if "conv" in case else models.dense()))
-    if case.startswith("train"):
-        count = protocol.CONV_IMAGES if "conv" in case else protocol.TRAINING_IMAGES
+        model = zoo.VAE(*(models.conv() if "conv" in parts else models.dense()))
+    if kind in ("train", "start"):
+        count = protocol.CONV_IMAGES if "conv" in parts else protocol.TRAINING_IMAGES
+        if kind == "start":
+            count = protocol.START_IMAGES
         model.compile(keras.optimizers.Adam(protocol.LEARNING_RATE))
-        return count, models.Trainer(model, data[:count], int(case.rsplit("_", 1)[1]))
+        return count, models.Trainer(model, data[:count], int(parts[-1]))
     data = np.float32(data)
     if case == "nll":
         some = data[: protocol.NLL_IMAGES["zoo"]]
