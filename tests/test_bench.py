@@ -61,6 +61,23 @@ def test_every_part_is_written_before_the_next(monkeypatch, tmp_path):
     assert json.loads(file.read_text())["settings"] == {"dense": {"default": [1]}}
 
 
+def test_parts_that_are_not_measured_again_stay_in_the_file(monkeypatch, tmp_path):
+    def stand_in(value):
+        return lambda *_: [Row(value, "s", "", [1.0], [])]
+
+    monkeypatch.setattr(run, "binary_mnist", lambda: np.zeros((1, 28, 28, 1)))
+    monkeypatch.setattr(limit, "share", stand_in("share"))
+    monkeypatch.setattr(versus, "starts", stand_in("start"))
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"versions": {"torch": "1"}, "scaling": {"K": 2}}))
+    for name in ("limit", "starts", "limit"):
+        run.run([name], None, file, Console(quiet=True))
+    record = json.loads(file.read_text())
+    assert record["scaling"] == {"K": 2}
+    assert {"torch", "tensorflow"} <= set(record["versions"])
+    assert [row["figure"] for row in record["versus"]] == ["share", "start"]
+
+
 def test_multiplications_are_those_of_the_networks():
     model = zoo.VAE(*models.dense())
     kernels = [w for w in model.trainable_weights if w.path.endswith("kernel")]

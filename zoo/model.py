@@ -132,9 +132,10 @@ class Model(keras.Model):
 
     @contextlib.contextmanager
     def _executing(self, steps: int | None):
-        """`steps` batches are evaluated or predicted; training stays as it is."""
+        """Just `steps` batches are evaluated or predicted; training stays as it is."""
         before = self.steps_per_execution
-        self._set_steps_per_execution(self._whole_executions(steps=steps))
+        if steps and steps % before:
+            self._set_steps_per_execution(self._whole_executions(steps=steps))
         try:
             yield
         finally:

@@ -31,10 +31,11 @@ def run(
         console: where the tables go.
     """
     binary = binary_mnist()
-    record = {"versions": {name: version(name) for name in LIBRARIES}}
-    record["machine"] = publish.describe_machine()
+    record = {"versions": {}}
     if json_file and json_file.exists():
-        record = json.loads(json_file.read_text()) | record
+        record = json.loads(json_file.read_text())
+    record["machine"] = publish.describe_machine()
+    record["versions"] |= {name: version(name) for name in LIBRARIES}
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     record["versions"]["tensorflow threads"] = threads or os.cpu_count()
     rows = []
