@@ -16,7 +16,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(READY) .peers/.ready  ## speed and memory beside a peer; a quarter of an hour
+bench: $(READY) .peers/.ready  ## speed and memory beside a peer; half an hour
 	$(BIN)/python -m recipes bench --json recipes/bench/results.json
 
 .peers/.ready: recipes/bench/requirements.txt

@@ -15,6 +15,7 @@ from recipes import sources
 from recipes.pipelines import (
     batches,
     binarise,
+    check_image_size,
     check_images,
     resize,
     steps_per_epoch,
@@ -117,10 +118,7 @@ def load(
         >>> load("mnist").train.shape
         (50000, 28, 28, 1)
     """
-    if image_size is not None and image_size < 1:
-        raise ValueError(
-            f"`image_size` must be positive. Received: image_size={image_size}"
-        )
+    check_image_size(image_size)
     if isinstance(source, np.ndarray):
         return _from_array(source, image_size, "array", "NumPy array")
     if not isinstance(source, (str, os.PathLike)):

@@ -161,6 +161,13 @@ def check_images(images: np.ndarray, ndims: tuple[int, ...] = (4,)) -> None:
         )
 
 
+def check_image_size(image_size: int | None) -> None:
+    if image_size is not None and image_size < 1:
+        raise ValueError(
+            f"`image_size` must be positive. Received: image_size={image_size}"
+        )
+
+
 def check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(

@@ -46,6 +46,7 @@ def stream_from_disk(
         >>> vae.fit(batches, steps_per_epoch=162_770 // 128)
     """
     pipelines.check_batch_size(batch_size)
+    pipelines.check_image_size(image_size)
     builder = sources.find(name, data_dir)
     sources.check_images(builder, image_size)
     builder = sources.prepare(builder, local_dir)

@@ -62,20 +62,36 @@ def test_every_part_is_written_before_the_next(monkeypatch, tmp_path):
 
 
 def test_parts_that_are_not_measured_again_stay_in_the_file(monkeypatch, tmp_path):
-    def stand_in(value):
-        return lambda *_: [Row(value, "s", "", [1.0], [])]
+    measured = iter([1.0, 2.0, 3.0])
+
+    def stand_in(name):
+        return lambda *_: [Row(name, "s", "", [next(measured)], [])]
+
+    def measure(name):
+        run.run([name], None, file, Console(quiet=True))
+        return json.loads(file.read_text())
 
     monkeypatch.setattr(run, "binary_mnist", lambda: np.zeros((1, 28, 28, 1)))
     monkeypatch.setattr(limit, "share", stand_in("share"))
     monkeypatch.setattr(versus, "starts", stand_in("start"))
     file = tmp_path / "results.json"
-    file.write_text(json.dumps({"versions": {"torch": "1"}, "scaling": {"K": 2}}))
     for name in ("limit", "starts", "limit"):
-        run.run([name], None, file, Console(quiet=True))
-    record = json.loads(file.read_text())
-    assert record["scaling"] == {"K": 2}
-    assert {"torch", "tensorflow"} <= set(record["versions"])
-    assert [row["figure"] for row in record["versus"]] == ["share", "start"]
+        record = measure(name)
+    values = {row["figure"]: row["zoo"] for row in record["versus"]}
+    assert values == {"share": [3.0], "start": [2.0]}
+
+
+@pytest.mark.parametrize("part", ["machine", "versions"])
+def test_figures_of_another_machine_or_version_go(part, monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "binary_mnist", lambda: np.zeros((1, 28, 28, 1)))
+    monkeypatch.setattr(settings, "measure", lambda images: {"dense": {"default": [1]}})
+    file = tmp_path / "results.json"
+    run.run(["settings"], None, file, Console(quiet=True))
+    former = json.loads(file.read_text()) | {"scaling": {}}
+    former[part] |= {next(iter(former[part])): "another"}
+    file.write_text(json.dumps(former))
+    run.run(["settings"], None, file, Console(quiet=True))
+    assert "scaling" not in json.loads(file.read_text())
 
 
 def test_multiplications_are_those_of_the_networks():

@@ -453,6 +453,14 @@ def test_binarise_is_fixed(mnist):
     [
         (lambda x: datasets.stream(x, 21, seed=0), "batch_size=21, images.shape"),
         (lambda x: datasets.batches(x, 0), "Received: batch_size=0"),
+        (
+            lambda x: datasets.stream_from_disk("mnist", 0, seed=0),
+            "Received: batch_size=0",
+        ),
+        (
+            lambda x: datasets.stream_from_disk("mnist", 8, seed=0, image_size=0),
+            "Received: image_size=0",
+        ),
         (lambda x: datasets.binarise(x[0]), r"Received: images.shape=\(2, 2, 1\)"),
         (
             lambda x: datasets.stream(x, 8, seed=0, start_epoch=-1),

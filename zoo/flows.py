@@ -100,7 +100,8 @@ class Loop(tfb.Bijector):
         weights: returns the weights of all steps, a structure of tensors `[T, ...]`.
     """
 
-    # TFP keeps what `forward` learns of the log-determinant, for who asks next.
+    # TFP keeps what `forward` learns of the log-determinant, for who asks next, as in
+    # its own FFJORD; it is internal, which is one reason why TFP's version is pinned.
     _cache = cache_util.BijectorCacheWithGreedyAttrs("_forward_and_attributes", "_undo")
 
     def __init__(self, elementwise: Callable, weights: Callable):

@@ -149,7 +149,7 @@ class VAE(Model):
         return [latent.z[0] for latent in latents]
 
     def decode(self, *z) -> tf.Tensor:
-        """Mean of p(x|z) for latents `[B, D]`, one argument per latent layer.
+        """Mean of p(x|z) for latents `[..., D]`, one argument per latent layer.
 
         Runs as a graph, which does not see layers that are exchanged later.
         """

@@ -59,7 +59,7 @@ class Trainer:
         self.images = self.steps * batch_size
 
     def __call__(self) -> float:
-        """Seconds of one epoch, from its first batch to its last step."""
+        """Seconds of the last epoch, from its first batch to its last step."""
         clock = _Clock()
         self.model.fit(
             self.batches,

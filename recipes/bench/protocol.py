@@ -30,7 +30,7 @@ EPOCHS = 2  # of a run of training; the last one is timed, as of a training in p
 
 TRAINING_IMAGES = 25_600
 CONV_IMAGES = 7_680
-START_IMAGES = 1_280  # ten steps
+START_IMAGES = 1_280  # of an epoch whose start is what counts
 NLL_IMAGES = {"zoo": 100, "peer": 16}  # about as many seconds each
 NLL_SAMPLES = 5000
 SAMPLED_IMAGES = 10_000

@@ -26,18 +26,20 @@ def run(
     Args:
         names: some of `NAMES`.
         peer: Python interpreter of the peer's environment, None for the zoo alone.
-        json_file: where the raw figures go, in place of what it has of `names`;
-            pictures go beside it.
+        json_file: where the raw figures go; pictures go beside it. What it has of
+            other names stays there if machine and versions are the same.
         console: where the tables go.
     """
     binary = binary_mnist()
-    record = {"versions": {}}
-    if json_file and json_file.exists():
-        record = json.loads(json_file.read_text())
-    record["machine"] = publish.describe_machine()
-    record["versions"] |= {name: version(name) for name in LIBRARIES}
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    record["versions"]["tensorflow threads"] = threads or os.cpu_count()
+    versions = {name: version(name) for name in LIBRARIES}
+    versions["tensorflow threads"] = threads or os.cpu_count()
+    record = {"machine": publish.describe_machine(), "versions": versions}
+    if json_file and json_file.exists():
+        former = json.loads(json_file.read_text())
+        same = former["machine"] == record["machine"]
+        if same and versions.items() <= former["versions"].items():
+            record = former
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npz"

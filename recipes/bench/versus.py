@@ -92,10 +92,7 @@ def compare(case: str, peer: Path | None, images: Path) -> tuple[list[Row], dict
 
 
 def starts(images: Path) -> list[Row]:
-    """Seconds from `fit()` to the end of the first steps, in new processes.
-
-    They are what a first fit of ten steps takes beyond a second one.
-    """
+    """Seconds that a first short `fit()` takes beyond a second, in new processes."""
     rows = []
     for name in STARTS:
         row = Row(f"start of training {name}", "s", "10 s", [], [])
