@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import zoo
 from recipes import datasets, publish
@@ -41,14 +42,14 @@ def train(run: Run, build: Callable[[], zoo.VAE], about: str) -> Path:
     """
     data = datasets.load("mnist")
     model = build()
-    compile_cosine(model, run, data)
+    compile_cosine(model, run.epochs, data.train)
     model = run.fit(model, data, batch_size=BATCH_SIZE, binarise=True)
     return publish.publish(run, model, data, about=about, binarise=True)
 
 
-def compile_cosine(model: zoo.VAE, run: Run, data: datasets.Dataset) -> None:
-    """Adam from 1e-3 down to 1e-5 along a cosine."""
-    steps = run.epochs * datasets.steps_per_epoch(data.train, BATCH_SIZE)
+def compile_cosine(model: zoo.VAE, epochs: int, images: np.ndarray) -> None:
+    """Adam from 1e-3 down to 1e-5 along a cosine over all epochs of these images."""
+    steps = epochs * datasets.steps_per_epoch(images, BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(rate))
 
@@ -57,7 +58,7 @@ def fit(
     model: zoo.VAE, run: Run, data: datasets.Dataset, *, binarise: bool = False
 ) -> None:
     """Trains one of a study's many models, without checkpoints."""
-    compile_cosine(model, run, data)
+    compile_cosine(model, run.epochs, data.train)
     model.fit(
         datasets.stream(data.train, BATCH_SIZE, seed=run.seed, binarise=binarise),
         steps_per_epoch=datasets.steps_per_epoch(data.train, BATCH_SIZE),

@@ -79,7 +79,7 @@ class Listener(keras.callbacks.Callback):
         self.heard += 1
 
 
-@pytest.mark.parametrize(("steps_per_epoch", "chosen"), [(4, 4), (19, 1), (None, 10)])
+@pytest.mark.parametrize(("steps_per_epoch", "chosen"), [(4, 4), (23, 1), (None, 20)])
 def test_several_steps_are_executed_at_once_but_no_more_than_asked(
     vae, digits, steps_per_epoch, chosen
 ):
@@ -99,7 +99,7 @@ def test_every_batch_counts_after_the_number_of_steps_has_changed(vae, digits):
         vae.evaluate(x, verbose=0, **options)
         return int(vae.calls) - before
 
-    for steps, chosen in ((7, 7), (4, 4), (11, 1), (None, 10)):
+    for steps, chosen in ((7, 7), (4, 4), (23, 1), (None, 20)):
         x = batches if steps else digits
         vae.fit(x, steps_per_epoch=steps, batch_size=None, verbose=0)
         assert calls_of_evaluate(digits, batch_size=8) == 8

@@ -7,9 +7,9 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo import checks, presets
+from zoo import checks, execution, presets
 
-MOST_STEPS = 10  # of training in one execution, where Keras asks for no other number
+MOST_STEPS = 20  # of training in one execution, where Keras asks for no other number
 
 
 class Model(keras.Model):
@@ -67,7 +67,7 @@ class Model(keras.Model):
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
         TensorFlow's own kernels are mostly faster. `steps_per_execution="auto"` means
-        up to ten, or one where a callback that is not Keras' own listens to batches.
+        up to twenty, or one where a callback that is not Keras' own listens to batches.
         """
         if kwargs.get("loss") is not None:
             raise ValueError(
@@ -103,6 +103,20 @@ class Model(keras.Model):
         if config and self._auto_steps:
             config["steps_per_execution"] = "auto"
         return config
+
+    def make_train_function(self, force=False):
+        """As in Keras, but on one device XLA gets all steps of an execution at once."""
+        if self.train_function is None or force:
+            super().make_train_function(force=True)
+            if self.jit_compile and self.steps_per_execution > 1:
+                each_step = self.train_function
+                together = execution.compiled_steps(
+                    self.train_step, self.steps_per_execution
+                )
+                self.train_function = lambda iterator: (
+                    together if isinstance(iterator, tf.data.Iterator) else each_step
+                )(iterator)
+        return self.train_function
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         checks.refuse_weights(sample_weight)

@@ -144,9 +144,11 @@ class VAE(Model):
     # What a user calls; pure functions: same seed, same answer, no state.
 
     def encode(self, x) -> list[tf.Tensor]:
-        """Deterministic codes of x `[B, *event_shape]`: `[B, D]` per latent layer."""
-        latents = self.infer(self._as_batch(x), Centre())
-        return [latent.z[0] for latent in latents]
+        """Deterministic codes of x `[B, *event_shape]`: `[B, D]` per latent layer.
+
+        Runs as a graph, as `decode` does.
+        """
+        return self._encode(self._as_batch(x))
 
     def decode(self, *z) -> tf.Tensor:
         """Mean of p(x|z) for latents `[..., D]`, one argument per latent layer.
@@ -210,6 +212,10 @@ class VAE(Model):
         checks.check_source(data, self.event_shape, self.likelihood_head.support)
 
     # Private.
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _encode(self, x):
+        return [latent.z[0] for latent in self.infer(x, Centre())]
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _decode(self, *z):

@@ -31,7 +31,10 @@ def conv(shape=SHAPE) -> tuple[keras.Model, keras.Model, int]:
 
 
 def iaf(steps: int = protocol.IAF_STEPS) -> zoo.IAFVAE:
-    return zoo.IAFVAE(*dense(), steps=steps, units=protocol.IAF_UNITS)
+    """With plain steps and no context, as the peer's are."""
+    return zoo.IAFVAE(
+        *dense(), steps=steps, units=protocol.IAF_UNITS, context_dim=0, gated=False
+    )
 
 
 def ladder(layers: int = 5) -> zoo.LadderVAE:

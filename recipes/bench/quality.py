@@ -11,7 +11,6 @@ import zoo
 from recipes import burda, datasets
 
 EPOCHS = 8
-SEEDS = 3
 NLL_SAMPLES = 100
 
 
@@ -23,10 +22,10 @@ def _iaf_vae():
     return zoo.IAFVAE(*burda.networks(), burda.LATENT_DIM, steps=4, units=(320,))
 
 
-MODELS = {  # name: model and precision of its networks
-    "vae_mnist": (_vae, "float32"),
-    "vae_mnist, mixed_bfloat16": (_vae, "mixed_bfloat16"),
-    "iaf_vae_mnist": (_iaf_vae, "float32"),
+MODELS = {  # name: model, precision of its networks, and number of seeds
+    "vae_mnist": (_vae, "float32", 10),
+    "vae_mnist, mixed_bfloat16": (_vae, "mixed_bfloat16", 10),
+    "iaf_vae_mnist": (_iaf_vae, "float32", 3),
 }
 
 
@@ -45,8 +44,8 @@ def measure(images: np.ndarray) -> dict[str, dict[str, list]]:
     train = images[:-10_000] * np.uint8(255)
     validation = images[-10_000:].astype(np.float32)
     results = {name: {"cpu_minutes": [], "nats": [], "nll": []} for name in MODELS}
-    for name, (build, precision) in MODELS.items():
-        for seed in range(SEEDS):
+    for name, (build, precision, seeds) in MODELS.items():
+        for seed in range(seeds):
             print(f"quality: {name}, seed {seed}")
             curve = _Curve(validation)
             model = trained(build, precision, train, seed, curve)
@@ -61,12 +60,10 @@ def trained(build, precision, images, seed, callback) -> zoo.VAE:
     keras.config.set_dtype_policy(precision)
     model = build()
     keras.config.set_dtype_policy("float32")
-    steps = datasets.steps_per_epoch(images, burda.BATCH_SIZE)
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, EPOCHS * steps, alpha=0.01)
-    model.compile(keras.optimizers.Adam(rate))
+    burda.compile_cosine(model, EPOCHS, images)
     model.fit(
         datasets.stream(images, burda.BATCH_SIZE, seed=seed),
-        steps_per_epoch=steps,
+        steps_per_epoch=datasets.steps_per_epoch(images, burda.BATCH_SIZE),
         epochs=EPOCHS,
         callbacks=[callback],
         verbose=0,
@@ -99,18 +96,20 @@ class _Curve(keras.callbacks.Callback):
 
 
 def table(results: dict[str, dict[str, list]]) -> Table:
-    """Means over the seeds after the last epoch; of the NLL also every seed's."""
+    """After the last epoch: means over the seeds, and the standard error of the NLL."""
     title = f"After {EPOCHS} epochs, validation images, {NLL_SAMPLES} samples"
     result = Table(title=title)
-    for column in ("model", "-ELBO", "NLL", "of each seed", "CPU minutes"):
+    for column in ("model", "-ELBO", "NLL", "standard error", "seeds", "CPU minutes"):
         result.add_column(column, justify="left" if column == "model" else "right")
     for name, runs in results.items():
-        elbo, nll, minutes = (
-            f"{np.mean([np.ravel(run)[-1] for run in runs[figure]]):.2f}"
-            for figure in ("nats", "nll", "cpu_minutes")
+        seeds = len(runs["nll"])
+        error = np.std(runs["nll"], ddof=1) / np.sqrt(seeds)
+        elbo, minutes = (
+            np.mean([run[-1] for run in runs[figure]])
+            for figure in ("nats", "cpu_minutes")
         )
-        seeds = ", ".join(f"{value:.2f}" for value in runs["nll"])
-        result.add_row(name, elbo, nll, seeds, minutes)
+        figures = (elbo, np.mean(runs["nll"]), error, seeds, minutes)
+        result.add_row(name, *(f"{figure:.4g}" for figure in figures))
     return result
 
 

@@ -41,6 +41,20 @@ def run(
         if same and versions.items() <= former["versions"].items():
             record = former
     rows = []
+
+    def write():
+        if json_file:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(json_file, record)
+
+    def add(more):
+        """Takes rows into the table, and writes all there are so far."""
+        rows.extend(more)
+        figures = {row["figure"]: row for row in record.get("versus", ())}
+        figures |= {row["figure"]: row for row in versus.as_json(rows)}
+        record["versus"] = list(figures.values())
+        write()
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npz"
         np.savez(file, images=binary[..., 0])
@@ -48,29 +62,25 @@ def run(
             if case in names:
                 console.print(f"{case} ...")
                 more, libraries = versus.compare(case, peer, file)
-                rows += more
                 record["versions"] |= libraries
+                add(more)
         if "starts" in names:
-            rows += versus.starts(file)
+            add(versus.starts(file))
     if "imports" in names:
-        rows.append(versus.imports(peer))
+        add([versus.imports(peer)])
     if "limit" in names:
-        rows += limit.share(binary)
+        add(limit.share(binary))
+    if rows:
+        console.print(versus.table(rows))
 
     def finish(part, result, table, picture=None):
         """Writes what there is so far before it shows it."""
         record[part] = result
-        if json_file:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(json_file, record)
-            if picture:
-                picture.savefig(json_file.with_name(f"{part}.png"))
+        write()
+        if json_file and picture:
+            picture.savefig(json_file.with_name(f"{part}.png"))
         console.print(table)
 
-    if rows:
-        figures = {row["figure"]: row for row in record.get("versus", ())}
-        figures |= {row["figure"]: row for row in versus.as_json(rows)}
-        finish("versus", list(figures.values()), versus.table(rows))
     if "settings" in names:
         result = settings.measure(binary)
         finish("settings", result, settings.table(result))

@@ -66,8 +66,13 @@ def variations(build: Callable[[], zoo.VAE], images: np.ndarray) -> dict[str, Tr
     }
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        result["mixed_bfloat16"] = trained(build, images)
-        result["mixed_bfloat16, batch 512"] = trained(build, images, batch_size=512)
+        name = "mixed_bfloat16"
+        result[name] = trained(build, images)
+        result[f"{name}, batch 512"] = trained(build, images, batch_size=512)
+        if jit:
+            result[f"{name}, batch 512, XLA off"] = trained(
+                build, images, batch_size=512, jit_compile=False
+            )
     finally:
         keras.config.set_dtype_policy("float32")
     return result

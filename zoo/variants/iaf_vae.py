@@ -24,7 +24,7 @@ class IAFPosterior(Head):
         latent_dim: number of latent dimensions D.
         steps: length of the flow's chain.
         units: widths of the hidden layers of each step.
-        context_dim: size of the context h.
+        context_dim: size of the context h; 0 for none.
         gated: gated steps, otherwise plain ones; see `IAF`.
         forget_bias: how far open the gates are at first.
 
@@ -48,16 +48,18 @@ class IAFPosterior(Head):
         self.latent_dim = latent_dim
         self.context_dim = context_dim
         self.base = DiagonalNormal(latent_dim)
-        self.context = keras.layers.Dense(context_dim, "elu", dtype="float32")
+        if context_dim:
+            self.context = keras.layers.Dense(context_dim, "elu", dtype="float32")
         self.flow = IAF(latent_dim, steps, units, gated, forget_bias)
 
     def build(self, features_shape):
         self.base.build(features_shape)
-        self.context.build(features_shape)
-        self.flow.build((None, self.context_dim))
+        if self.context_dim:
+            self.context.build(features_shape)
+        self.flow.build((None, self.context_dim) if self.context_dim else None)
 
     def call(self, features) -> tfd.Distribution:
-        flow = self.flow(self.context(features))
+        flow = self.flow(self.context(features) if self.context_dim else None)
         return tfd.TransformedDistribution(self.base(features), flow)
 
 
@@ -76,7 +78,7 @@ class IAFVAE(VAE):
         encoder, decoder, latent_dim: as for `VAE`.
         steps: length of the flow's chain.
         units: widths of the hidden layers of each step.
-        context_dim: size of the context h.
+        context_dim: size of the context h; 0 for none.
         gated: gated steps, otherwise plain ones; see `IAF`.
         forget_bias: how far open the gates are at first; wide open, this is `VAE`.
         **kwargs: those of `VAE`, without `posterior`.
