@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from recipes import burda, datasets
+from tests import configs
 from tests.configs import LinearGaussian
 from zoo import evaluation
 
@@ -28,6 +29,27 @@ def test_every_sample_counts_once(num_samples, chunk):
     error = ratio.std() / np.sqrt(len(ratio))
     assert 0 < error < 0.05
     assert abs(ratio.mean() - 1) < 4 * error
+
+
+@pytest.mark.parametrize("cls", [zoo.VAE, zoo.LadderVAE, zoo.HierarchicalVAE])
+def test_an_image_is_encoded_once_for_all_its_samples(cls, digits):
+    runs = []
+
+    class Counter(keras.layers.Layer):
+        def call(self, x):
+            runs.append(x)
+            return x
+
+    model = configs.build(cls)
+    model.encoder = keras.Sequential([model.encoder, Counter()])
+    expected = model.log_likelihood(digits, num_samples=5, chunk=5)
+    runs.clear()
+    model.log_likelihood(digits, num_samples=6, chunk=2)
+    assert len(runs) == 1
+    again = model.log_likelihood(digits, num_samples=5, chunk=5)
+    np.testing.assert_array_equal(again, expected)
+    model.features(digits)
+    assert len(runs) == 3  # nothing is kept for later
 
 
 def test_bfloat16_networks_give_a_trained_model_the_same_nll():

@@ -8,6 +8,7 @@ import tensorflow as tf
 import zoo
 from tests.configs import assert_same_variables
 from zoo import execution
+from zoo.model import MOST_STEPS
 
 
 class Recorder:
@@ -89,9 +90,91 @@ def test_it_trains_as_the_steps_do_one_by_one(vae, digits):
     np.testing.assert_allclose(history["loss"], one_history["loss"], rtol=1e-5)
 
 
-def test_a_distribution_strategy_keeps_to_single_steps(vae, digits):
+@pytest.fixture
+def executions(monkeypatch):
+    """The arguments of every call of a function that `compiled_steps` returned."""
+    calls, compiled_steps = [], execution.compiled_steps
+
+    def recorded(*args):
+        execute = compiled_steps(*args)
+        return lambda iterator: calls.append(args) or execute(iterator)
+
+    monkeypatch.setattr(execution, "compiled_steps", recorded)
+    return calls
+
+
+def test_fit_executes_several_steps_at_once(vae, digits, executions):
+    vae.compile("adam", jit_compile=True)
+    vae.fit(digits[:60], batch_size=8, verbose=0)
+    assert vae.step == 8
+    assert executions == [(vae.train_step, MOST_STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "together"),
+    [(None, False), (tf.zeros([64, 2]), True), (tf.sparse.eye(64), False)],
+    ids=["none", "dense", "sparse"],
+)
+def test_labels_of_all_kinds_may_stand_beside_the_images(
+    labels, together, vae, digits, executions
+):
+    vae.compile("adam", jit_compile=True, steps_per_execution=2)
+    images = tf.data.Dataset.from_tensor_slices(digits)
+    if labels is None:
+        pairs = images.batch(16).map(lambda x: (x, None))
+    else:
+        labels = tf.data.Dataset.from_tensor_slices(labels)
+        pairs = tf.data.Dataset.zip(images, labels).batch(16)
+    vae.fit(pairs, verbose=0)
+    assert vae.step == 4
+    assert bool(executions) == together
+
+
+def test_batches_whose_parts_change_shape_are_told_apart():
+    recorder = Recorder()
+    parts = [(3, 2), (3, 2), (3, 5), (3, 2)]  # one label of a batch varies in length
+
+    def produce():
+        for index, (size, length) in enumerate(parts):
+            yield np.full([size, 1], index, "float32"), np.ones([size, length], "f")
+
+    iterator = iter(
+        tf.data.Dataset.from_generator(
+            produce,
+            output_signature=(
+                tf.TensorSpec([None, 1], tf.float32),
+                tf.TensorSpec([None, None], tf.float32),
+            ),
+        )
+    )
+    execution.compiled_steps(recorder, most=4)(iterator)
+    assert float(recorder.state) == 8 * 1 + 4 * (3 + 1) + 2 * (6 + 1) + (9 + 1)
+
+
+def test_labels_may_be_single_numbers(vae, digits):
+    vae.compile("adam", jit_compile=True, steps_per_execution=3)
+    images = tf.data.Dataset.from_tensor_slices(digits).batch(16)
+    vae.fit(images.map(lambda x: (x, 0.0)), verbose=0)
+    assert vae.step == 4
+
+
+def test_a_distribution_strategy_keeps_to_single_steps(vae, digits, executions):
     with tf.distribute.OneDeviceStrategy("CPU").scope():
         copy = zoo.VAE.from_config(vae.get_config())
         copy.compile(steps_per_execution=2)
     copy.fit(digits[:60], batch_size=16, verbose=0)
-    assert int(copy.step) == 4
+    assert copy.step == 4
+    assert not executions
+
+
+def test_keras_data_sets_keep_to_single_steps(vae, digits):
+    class Slices(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return (digits[16 * index : 16 * (index + 1)],)
+
+    vae.fit(Slices(), verbose=0)
+    assert vae.steps_per_execution == 1
+    assert vae.step == 4

@@ -142,6 +142,12 @@ def test_callbacks_that_listen_to_batches_hear_of_every_one(vae, digits):
     listener = Listener()
     vae.fit(digits, batch_size=16, callbacks=[listener], verbose=0)
     assert listener.heard == 4
+    heard = []
+    keras_s_own = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: heard.append(batch)
+    )
+    vae.fit(digits, batch_size=16, callbacks=[keras_s_own], verbose=0)
+    assert heard == [0, 1, 2, 3]
 
 
 def test_steps_that_keras_would_round_up_are_refused(digits):

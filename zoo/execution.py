@@ -10,9 +10,10 @@ def compiled_steps(train_step: Callable, most: int) -> Callable:
 
     Keras would compile one step and call it `most` times. Here XLA sees the loop: the
     weights and the optimiser's state stay where they are from one step to the next.
-    The step is traced once all the same. A batch of another size than the first one's,
+    The step is traced once all the same. A batch of other shapes than the first one's,
     as an epoch's last one often is, and all that come after it are trained on one by
-    one; if the iterator ends early, so does the execution.
+    one; if the iterator ends early, so does the execution. All its batches are in
+    memory together.
 
     Args:
         train_step: from a batch to a structure of scalars, the logs.
@@ -20,18 +21,18 @@ def compiled_steps(train_step: Callable, most: int) -> Callable:
 
     Returns:
         The function, which returns the logs of the last batch it has seen; it raises
-        `tf.errors.OutOfRangeError` if there was none.
+        `tf.errors.OutOfRangeError` if there was none. See `takes` for its iterators.
     """
     step = _graph(train_step)
     step_alone = _graph(lambda batch: step(batch), jit_compile=True)
 
     def loop(batches, count):
-        stacked = tf.nest.map_structure(lambda *parts: tf.stack(parts), *batches)
+        values = [lambda batch=batch: batch for batch in batches]
         logs = step.get_concrete_function(batches[0]).structured_outputs
         nothing = tf.nest.map_structure(lambda x: tf.zeros(x.shape, x.dtype), logs)
         return tf.while_loop(
             lambda index, _: index < count,
-            lambda index, _: (index + 1, step(_at(stacked, index))),
+            lambda index, _: (index + 1, step(tf.switch_case(index, values))),
             (0, nothing),
         )[1]
 
@@ -56,12 +57,16 @@ def compiled_steps(train_step: Callable, most: int) -> Callable:
     return _graph(execute)
 
 
+def takes(iterator) -> bool:
+    """Whether all parts of its batches are plain tensors, and it feeds one device."""
+    return isinstance(iterator, tf.data.Iterator) and all(
+        isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None
+        for spec in tf.nest.flatten(iterator.element_spec)
+    )
+
+
 def _graph(function, **options):
     return tf.function(function, autograph=False, reduce_retracing=True, **options)
-
-
-def _at(stacked, index):
-    return tf.nest.map_structure(lambda x: x[index], stacked)
 
 
 def _holds_like(optional, batch) -> tf.Tensor:
@@ -69,6 +74,8 @@ def _holds_like(optional, batch) -> tf.Tensor:
 
     def same():
         pairs = zip(tf.nest.flatten(optional.get_value()), tf.nest.flatten(batch))
-        return tf.reduce_all([tf.shape(a)[0] == tf.shape(b)[0] for a, b in pairs])
+        return tf.reduce_all(
+            tf.concat([tf.shape(a) == tf.shape(b) for a, b in pairs], axis=0)
+        )
 
     return tf.cond(optional.has_value(), same, lambda: False)

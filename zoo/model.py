@@ -32,8 +32,10 @@ class Model(keras.Model):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
         callbacks = kwargs.get("callbacks")
         callbacks = getattr(callbacks, "callbacks", callbacks) or ()
+        one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
+        one_by_one |= any(map(_listens_to_batches, callbacks))
         steps = self._whole_executions(
-            most=1 if any(map(_listens_to_batches, callbacks)) else MOST_STEPS,
+            most=1 if one_by_one else MOST_STEPS,
             steps_per_epoch=kwargs.get("steps_per_epoch"),
             validation_steps=kwargs.get("validation_steps"),
         )
@@ -67,7 +69,8 @@ class Model(keras.Model):
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
         TensorFlow's own kernels are mostly faster. `steps_per_execution="auto"` means
-        up to twenty, or one where a callback that is not Keras' own listens to batches.
+        up to twenty, or one where a callback of yours listens to batches or a
+        `PyDataset` prepares them. Under XLA that many batches are in memory at a time.
         """
         if kwargs.get("loss") is not None:
             raise ValueError(
@@ -105,7 +108,10 @@ class Model(keras.Model):
         return config
 
     def make_train_function(self, force=False):
-        """As in Keras, but on one device XLA gets all steps of an execution at once."""
+        """As in Keras, but on one device XLA gets all steps of an execution at once.
+
+        `train_step` must then return a structure of scalars.
+        """
         if self.train_function is None or force:
             super().make_train_function(force=True)
             if self.jit_compile and self.steps_per_execution > 1:
@@ -114,7 +120,7 @@ class Model(keras.Model):
                     self.train_step, self.steps_per_execution
                 )
                 self.train_function = lambda iterator: (
-                    together if isinstance(iterator, tf.data.Iterator) else each_step
+                    together if execution.takes(iterator) else each_step
                 )(iterator)
         return self.train_function
 
@@ -200,7 +206,7 @@ class Model(keras.Model):
 
 
 def _listens_to_batches(callback) -> bool:
-    """Whether a callback that is not Keras' own wants to hear of every batch."""
+    """Whether a callback, unless it is Keras' own, wants to hear of every batch."""
     own, base = type(callback), keras.callbacks.Callback
     hooks = (
         "on_batch_begin",
@@ -208,6 +214,6 @@ def _listens_to_batches(callback) -> bool:
         "on_train_batch_begin",
         "on_train_batch_end",
     )
-    return not own.__module__.startswith("keras.") and any(
-        getattr(own, hook, None) is not getattr(base, hook) for hook in hooks
-    )
+    if own.__module__.startswith("keras."):
+        return any(hook in vars(callback) for hook in hooks)  # as LambdaCallback has
+    return any(getattr(own, hook, None) is not getattr(base, hook) for hook in hooks)

@@ -77,6 +77,7 @@ class VAE(Model):
         self.beta = beta
         self.free_bits = free_bits
         self.seed = seed
+        self._known_features = None, None
         checks.check_networks(self)
         self._build_heads()
         self.step = self._add_counter("step")  # training steps: what schedules see
@@ -94,7 +95,7 @@ class VAE(Model):
 
     def posterior(self, x) -> tfd.Distribution:
         """q(z|x), batch shape `[B]`, event shape `[D]`."""
-        return self.posterior_head(self.encoder(x))
+        return self.posterior_head(self.features(x))
 
     def likelihood(self, z) -> tfd.Distribution:
         """p(x|z) for latents `[..., D]`: batch shape `[...]`, one event per image."""
@@ -140,6 +141,11 @@ class VAE(Model):
         if training:
             self.step.assign_add(1)
         return likelihood.mean()[0]
+
+    def features(self, x) -> tf.Tensor:
+        """The encoder's features `[B, H]`, taken once for all samples of an image."""
+        known, features = self._known_features
+        return features if x is known else self.encoder(x)
 
     # What a user calls; pure functions: same seed, same answer, no state.
 
@@ -194,12 +200,16 @@ class VAE(Model):
             log_w = tf.concat([log_sum[None], log_w], axis=0)
             return index + 1, tf.reduce_logsumexp(log_w, axis=0)
 
-        _, log_sum = tf.while_loop(
-            lambda index, _: index < num_chunks,
-            add_chunk,
-            (0, tf.fill(tf.shape(x)[:1], -float("inf"))),
-            parallel_iterations=1,
-        )
+        self._known_features = x, self.encoder(x)
+        try:
+            _, log_sum = tf.while_loop(
+                lambda index, _: index < num_chunks,
+                add_chunk,
+                (0, tf.fill(tf.shape(x)[:1], -float("inf"))),
+                parallel_iterations=1,
+            )
+        finally:
+            self._known_features = None, None
         return log_sum - tf.math.log(tf.cast(num_samples, tf.float32))
 
     @property

@@ -68,7 +68,7 @@ class LadderVAE(Hierarchy):
         ]
 
     def infer(self, x, draw):
-        features = self.encoder(x)
+        features = self.features(x)
         evidence = [self.posterior_head(features)]
         for network, head in zip(self.bottom_up, self.evidence_heads):
             features = network(features)
