@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from tests import configs
 from tests.configs import assert_same_variables
 from zoo import execution
 from zoo.model import MOST_STEPS
@@ -103,11 +104,22 @@ def executions(monkeypatch):
     return calls
 
 
-def test_fit_executes_several_steps_at_once(vae, digits, executions):
-    vae.compile("adam", jit_compile=True)
+def test_fit_executes_several_steps_at_once_by_default(vae, digits, executions):
+    vae.compile("adam")
     vae.fit(digits[:60], batch_size=8, verbose=0)
     assert vae.step == 8
     assert executions == [(vae.train_step, MOST_STEPS)]
+
+
+@pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="concerns the CPU alone"
+)
+def test_convolutions_on_a_cpu_keep_to_single_steps(digits, executions):
+    model = configs.build(networks="conv")
+    model.compile("adam", jit_compile=True)
+    model.fit(digits[:32], batch_size=16, verbose=0)
+    assert model.step == 2
+    assert not executions
 
 
 @pytest.mark.parametrize(

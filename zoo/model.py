@@ -77,11 +77,8 @@ class Model(keras.Model):
                 f"{type(self).__name__} brings its own loss; compile it without one. "
                 f"Received: loss={kwargs['loss']}"
             )
-        all_layers = self._flatten_layers()
-        if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
-            jit_compile = not any(
-                "Conv" in type(layer).__name__ for layer in all_layers
-            )
+        if jit_compile == "auto" and _on_cpu():
+            jit_compile = not self._convolves()
         self._auto_steps = steps_per_execution == "auto"
         if self._auto_steps:
             steps_per_execution = 1 if kwargs.get("run_eagerly") else MOST_STEPS
@@ -91,7 +88,7 @@ class Model(keras.Model):
             steps_per_execution=steps_per_execution,
             **kwargs,
         )
-        policies = {layer.dtype_policy.name for layer in all_layers}
+        policies = {layer.dtype_policy.name for layer in self._flatten_layers()}
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if "mixed_float16" in policies and not scaled:
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
@@ -110,11 +107,13 @@ class Model(keras.Model):
     def make_train_function(self, force=False):
         """As in Keras, but on one device XLA gets all steps of an execution at once.
 
-        `train_step` must then return a structure of scalars.
+        `train_step` must then return a structure of scalars. Convolutions on a CPU are
+        left out: within a loop XLA takes ten times as long for them.
         """
         if self.train_function is None or force:
             super().make_train_function(force=True)
-            if self.jit_compile and self.steps_per_execution > 1:
+            several = self.steps_per_execution > 1
+            if self.jit_compile and several and not (_on_cpu() and self._convolves()):
                 each_step = self.train_function
                 together = execution.compiled_steps(
                     self.train_step, self.steps_per_execution
@@ -149,6 +148,10 @@ class Model(keras.Model):
                     f"steps_per_execution={self.steps_per_execution}, {name}={length}"
                 )
         return self.steps_per_execution
+
+    def _convolves(self) -> bool:
+        layers = self._flatten_layers()
+        return any("Conv" in type(layer).__name__ for layer in layers)
 
     @contextlib.contextmanager
     def _executing(self, steps: int | None):
@@ -203,6 +206,10 @@ class Model(keras.Model):
                 f"Received: {type(model).__name__}"
             )
         return model
+
+
+def _on_cpu() -> bool:
+    return not tf.config.list_physical_devices("GPU")
 
 
 def _listens_to_batches(callback) -> bool:

@@ -184,13 +184,36 @@ class VAE(Model):
         """Importance-weighted estimate of log p(x) in nats, `[B]`; a lower bound.
 
         Holds `chunk` samples in memory at a time and streams their log-mean-exp
-        (Burda et al., 2016, eq. 8). `zoo.evaluation` does it for whole data sets.
+        (Burda et al., 2016, eq. 8). `zoo.evaluation` does it for whole data sets. Runs
+        as a graph, as `decode` does.
         """
         if not tf.is_tensor(num_samples):
             checks.at_least_one(num_samples=num_samples, chunk=chunk)
             chunk = min(chunk, num_samples)
-        x = self._as_batch(x)
-        seed = seed_words(seed)
+        x, seed = self._as_batch(x), seed_words(seed)
+        return self._log_likelihood(x, num_samples, seed, chunk)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one image or row."""
+        return tuple(self.encoder.input_shape[1:])
+
+    def check(self, data) -> None:
+        """Raises a ValueError that says why, if this model cannot take `data`."""
+        checks.check_source(data, self.event_shape, self.likelihood_head.support)
+
+    # Private.
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _encode(self, x):
+        return [latent.z[0] for latent in self.infer(x, Centre())]
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _decode(self, *z):
+        return self.likelihood(*z).mean()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _log_likelihood(self, x, num_samples, seed, chunk):
         num_chunks = -(-num_samples // chunk)
 
         def add_chunk(index, log_sum):
@@ -211,25 +234,6 @@ class VAE(Model):
         finally:
             self._known_features = None, None
         return log_sum - tf.math.log(tf.cast(num_samples, tf.float32))
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        """Shape of one image or row."""
-        return tuple(self.encoder.input_shape[1:])
-
-    def check(self, data) -> None:
-        """Raises a ValueError that says why, if this model cannot take `data`."""
-        checks.check_source(data, self.event_shape, self.likelihood_head.support)
-
-    # Private.
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _encode(self, x):
-        return [latent.z[0] for latent in self.infer(x, Centre())]
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _decode(self, *z):
-        return self.likelihood(*z).mean()
 
     def _log_weights(self, x, draw):
         latents = self.infer(x, draw)

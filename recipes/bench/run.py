@@ -3,11 +3,13 @@
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from recipes import datasets, publish
@@ -31,29 +33,12 @@ def run(
         console: where the tables go.
     """
     binary = binary_mnist()
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
-    versions = {name: version(name) for name in LIBRARIES}
-    versions["tensorflow threads"] = threads or os.cpu_count()
-    record = {"machine": publish.describe_machine(), "versions": versions}
-    if json_file and json_file.exists():
-        former = json.loads(json_file.read_text())
-        same = former["machine"] == record["machine"]
-        if same and versions.items() <= former["versions"].items():
-            record = former
+    record = Record(json_file)
     rows = []
 
-    def write():
-        if json_file:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(json_file, record)
-
-    def add(more):
-        """Takes rows into the table, and writes all there are so far."""
+    def keep(more):
+        record.add_rows(more)
         rows.extend(more)
-        figures = {row["figure"]: row for row in record.get("versus", ())}
-        figures |= {row["figure"]: row for row in versus.as_json(rows)}
-        record["versus"] = list(figures.values())
-        write()
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "images.npz"
@@ -62,32 +47,60 @@ def run(
             if case in names:
                 console.print(f"{case} ...")
                 more, libraries = versus.compare(case, peer, file)
-                record["versions"] |= libraries
-                add(more)
+                record.content["versions"] |= libraries
+                keep(more)
         if "starts" in names:
-            add(versus.starts(file))
+            keep(versus.starts(file))
     if "imports" in names:
-        add([versus.imports(peer)])
+        keep([versus.imports(peer)])
     if "limit" in names:
-        add(limit.share(binary))
+        keep(limit.share(binary))
     if rows:
         console.print(versus.table(rows))
-
-    def finish(part, result, table, picture=None):
-        """Writes what there is so far before it shows it."""
-        record[part] = result
-        write()
-        if json_file and picture:
-            picture.savefig(json_file.with_name(f"{part}.png"))
-        console.print(table)
-
     if "settings" in names:
         result = settings.measure(binary)
-        finish("settings", result, settings.table(result))
+        record.add("settings", result)
+        console.print(settings.table(result))
     for name, study in (("scaling", scaling), ("quality", quality)):
         if name in names:
             result = study.measure(binary)
-            finish(name, result, study.table(result), study.draw(result))
+            record.add(name, result, study.draw(result))
+            console.print(study.table(result))
+
+
+class Record:
+    """The raw figures, written to a file as soon as there are new ones.
+
+    Args:
+        file: JSON file, which may have figures already; None to write nothing.
+    """
+
+    def __init__(self, file: Path | None):
+        self.file = file
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        versions = {name: version(name) for name in LIBRARIES}
+        versions["tensorflow threads"] = threads or os.cpu_count()
+        machine = publish.describe_machine()
+        self.content = {"machine": machine, "versions": versions}
+        if file and file.exists():
+            former = json.loads(file.read_text())
+            same = former["machine"] == machine
+            if same and versions.items() <= former["versions"].items():
+                self.content = former
+
+    def add(self, part: str, result, picture: Figure | None = None) -> None:
+        self.content[part] = result
+        if self.file:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.file, self.content)
+            if picture:
+                picture.savefig(self.file.with_name(f"{part}.png"))
+
+    def add_rows(self, rows: Sequence[versus.Row]) -> None:
+        """Rows take the place of former ones of the same figure."""
+        figures = {row["figure"]: row for row in self.content.get("versus", ())}
+        figures |= {row["figure"]: row for row in versus.as_json(rows)}
+        self.add("versus", list(figures.values()))
 
 
 def binary_mnist() -> np.ndarray:

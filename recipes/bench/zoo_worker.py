@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import zoo
 from recipes.bench import models, protocol
@@ -31,6 +32,7 @@ def prepare(case, images):
     if case == "sample":
         count = protocol.SAMPLED_IMAGES
         return count, lambda: model.sample(count).numpy()
+    data = tf.constant(data)  # as the peer's side has a tensor
     return len(data), lambda: model.encode(data)[0].numpy()
 
 

@@ -34,16 +34,11 @@ def log_likelihood(
         ValueError: if the images are not what the model was built for.
     """
     model.check(images)
-    chunk = min(chunk, num_samples)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def estimate(x, seed):
-        return model.log_likelihood(x, num_samples, seed, chunk)
-
     bar = keras.utils.Progbar(-(-len(images) // batch_size), verbose=verbose)
     results = []
     for index, start in enumerate(range(0, len(images), batch_size)):
         x = tf.constant(images[start : start + batch_size], tf.float32)
-        results.append(estimate(x, tf.constant(seed + index, tf.int64)).numpy())
+        estimate = model.log_likelihood(x, num_samples, seed + index, chunk)
+        results.append(estimate.numpy())
         bar.update(index + 1, values=[("nats", np.mean(np.concatenate(results)))])
     return np.concatenate(results)
