@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import zoo
 from recipes import cli
-from recipes.bench import limit, models, run, scaling, settings, versus
+from recipes.bench import limit, models, quality, run, scaling, settings, versus
 from recipes.bench.protocol import Worker
 from recipes.bench.versus import Row
 
@@ -46,6 +46,18 @@ def test_settings_are_shown_beside_the_default():
     assert any("default" in line and "20" in line and "5" in line for line in lines)
     assert any("XLA off" in line and "0.50x" in line and "-" in line for line in lines)
     assert any("XLA on" in line and "2.00x" in line for line in lines)
+
+
+def test_qualities_are_compared_seed_by_seed():
+    def runs(nll):
+        curve = [[1.0, 2.0]] * len(nll)
+        return {"cpu_minutes": curve, "nats": curve, "nll": nll}
+
+    console = Console(width=120, record=True)
+    results = {"a": runs([90.0, 80.0, 85.0]), "b": runs([92.0, 81.0])}
+    console.print(quality.table(results))
+    assert "+1.50 +- 0.50" in console.export_text()
+    assert len(quality.draw(results).axes[0].lines) == 3 + 1 + 2 + 1
 
 
 def test_every_part_is_written_before_the_next(monkeypatch, tmp_path):

@@ -96,30 +96,46 @@ class _Curve(keras.callbacks.Callback):
 
 
 def table(results: dict[str, dict[str, list]]) -> Table:
-    """After the last epoch: means over the seeds, and the standard error of the NLL."""
+    """Means over the seeds after the last epoch.
+
+    The NLL also as a difference to the first model's of the same seed, +- its standard
+    error.
+    """
     title = f"After {EPOCHS} epochs, validation images, {NLL_SAMPLES} samples"
     result = Table(title=title)
-    for column in ("model", "-ELBO", "NLL", "standard error", "seeds", "CPU minutes"):
+    for column in ("model", "seeds", "-ELBO", "NLL", "difference", "CPU minutes"):
         result.add_column(column, justify="left" if column == "model" else "right")
+    first, *_ = results.values()
     for name, runs in results.items():
-        seeds = len(runs["nll"])
-        error = np.std(runs["nll"], ddof=1) / np.sqrt(seeds)
         elbo, minutes = (
             np.mean([run[-1] for run in runs[figure]])
             for figure in ("nats", "cpu_minutes")
         )
-        figures = (elbo, np.mean(runs["nll"]), error, seeds, minutes)
-        result.add_row(name, *(f"{figure:.4g}" for figure in figures))
+        seeds = len(runs["nll"])
+        differences = np.subtract(runs["nll"], first["nll"][:seeds])
+        error = differences.std(ddof=1) / np.sqrt(seeds)
+        result.add_row(
+            name,
+            str(seeds),
+            f"{elbo:.2f}",
+            f"{np.mean(runs['nll']):.2f}",
+            f"{differences.mean():+.2f} +- {error:.2f}",
+            f"{minutes:.2f}",
+        )
     return result
 
 
 def draw(results: dict[str, dict[str, list]]) -> Figure:
+    """Every seed's curve, and in bold their mean."""
     figure = Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for index, (name, runs) in enumerate(results.items()):
-        for seed, curve in enumerate(zip(runs["cpu_minutes"], runs["nats"])):
-            label = None if seed else name
-            axes.plot(*curve, "o-", color=f"C{index}", label=label, linewidth=1)
+        color = f"C{index}"
+        for curve in zip(runs["cpu_minutes"], runs["nats"]):
+            axes.plot(*curve, color=color, linewidth=0.6, alpha=0.4)
+        mean = np.mean([runs["cpu_minutes"], runs["nats"]], axis=1)
+        label = f"{name}, {len(runs['nats'])} seeds"
+        axes.plot(*mean, "o-", color=color, markersize=4, label=label)
     axes.set(xlabel="CPU minutes", ylabel="-ELBO of the validation images, nats")
     axes.grid(alpha=0.3)
     axes.legend()
