@@ -16,7 +16,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(READY) .peers/.ready  ## speed and memory beside a peer; half an hour
+bench: $(READY) .peers/.ready  ## speed and memory beside a peer; 45 minutes
 	$(BIN)/python -m recipes bench --json recipes/bench/results.json
 
 .peers/.ready: recipes/bench/requirements.txt
