@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 # One architecture for both sides: 784-512-512-z8 and back.
 UNITS = (512, 512)

@@ -14,8 +14,8 @@ from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
 from torch import nn
 
-from recipes.bench import protocol
-from recipes.bench.protocol import CONV_UNITS, FILTERS, LATENT_DIM, UNITS
+from benchmarks import protocol
+from benchmarks.protocol import CONV_UNITS, FILTERS, LATENT_DIM, UNITS
 
 
 def prepare(case, images):

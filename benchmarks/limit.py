@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes.bench import models
-from recipes.bench.protocol import LATENT_DIM, LEARNING_RATE, TRAINING_IMAGES, UNITS
-from recipes.bench.versus import RUNS, Row
+from benchmarks import models
+from benchmarks.protocol import LATENT_DIM, LEARNING_RATE, TRAINING_IMAGES, UNITS
+from benchmarks.versus import RUNS, Row
 
 SIZE = 2048  # of the square matrices
 REPEATS = 10

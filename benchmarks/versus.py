@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from recipes.bench.protocol import ROOT, Worker
+from benchmarks.protocol import ROOT, Worker
 
 RUNS = 9  # the machine is not always alone
-WORKERS = {"zoo": "recipes.bench.zoo_worker", "peer": "recipes.bench.peer_worker"}
+WORKERS = {"zoo": "benchmarks.zoo_worker", "peer": "benchmarks.peer_worker"}
 CASES = {  # title and the ratio to reach, in images per second
     "train_dense_128": ("training dense, batch 128", "2x"),
     "train_dense_512": ("training dense, batch 512", "1.6x"),

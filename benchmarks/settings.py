@@ -8,9 +8,9 @@ import numpy as np
 from rich.table import Table
 
 import zoo
+from benchmarks import models, protocol
+from benchmarks.models import Trainer
 from recipes import datasets
-from recipes.bench import models, protocol
-from recipes.bench.models import Trainer
 
 RUNS = 3
 MODELS: dict[str, Callable[[], zoo.VAE]] = {

@@ -12,8 +12,8 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from benchmarks import limit, quality, scaling, settings, versus
 from recipes import datasets, publish
-from recipes.bench import limit, quality, scaling, settings, versus
 from recipes.runs import write_json
 
 LIBRARIES = ("tensorflow", "tensorflow-probability", "keras", "numpy")

@@ -8,18 +8,29 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 import zoo
-from recipes import burda, datasets
+from recipes import datasets
 
 EPOCHS = 8
+BATCH_SIZE = 100
 NLL_SAMPLES = 100
 
 
+def _parts():
+    """Encoder, decoder and number of latents of both recipes."""
+    shape, latent_dim = (28, 28, 1), 50
+    return (
+        zoo.networks.dense_encoder(shape, (200, 200), "tanh"),
+        zoo.networks.dense_decoder(latent_dim, shape, (200, 200), "tanh"),
+        latent_dim,
+    )
+
+
 def _vae():
-    return zoo.VAE(*burda.networks(), burda.LATENT_DIM)
+    return zoo.VAE(*_parts())
 
 
 def _iaf_vae():
-    return zoo.IAFVAE(*burda.networks(), burda.LATENT_DIM, steps=4, units=(320,))
+    return zoo.IAFVAE(*_parts(), steps=4, units=(320,))
 
 
 MODELS = {  # name: model, precision of its networks, and number of seeds
@@ -60,10 +71,12 @@ def trained(build, precision, images, seed, callback) -> zoo.VAE:
     keras.config.set_dtype_policy(precision)
     model = build()
     keras.config.set_dtype_policy("float32")
-    burda.compile_cosine(model, EPOCHS, images)
+    steps = datasets.steps_per_epoch(images, BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, EPOCHS * steps, alpha=0.01)
+    model.compile(keras.optimizers.Adam(rate))
     model.fit(
-        datasets.stream(images, burda.BATCH_SIZE, seed=seed),
-        steps_per_epoch=datasets.steps_per_epoch(images, burda.BATCH_SIZE),
+        datasets.stream(images, BATCH_SIZE, seed=seed),
+        steps_per_epoch=steps,
         epochs=EPOCHS,
         callbacks=[callback],
         verbose=0,
@@ -72,7 +85,9 @@ def trained(build, precision, images, seed, callback) -> zoo.VAE:
 
 
 def nll(model: zoo.VAE, images: np.ndarray) -> float:
-    log_p = zoo.evaluation.log_likelihood(model, images, NLL_SAMPLES, verbose=0)
+    log_p = zoo.evaluation.log_prob(
+        model, images, num_importance_samples=NLL_SAMPLES, verbose=0
+    )
     return -float(log_p.mean(dtype=np.float64))
 
 
@@ -92,7 +107,7 @@ class _Curve(keras.callbacks.Callback):
         self.used += time.process_time() - self.started
         self.minutes.append(self.used / 60)
         info = zoo.evaluation.information(self.model, self.images)
-        self.nats.append(-info.elbo)
+        self.nats.append(-info["elbo"])
 
 
 def table(results: dict[str, dict[str, list]]) -> Table:

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes.bench import models, protocol
+from benchmarks import models, protocol
 
 
 def prepare(case, images):
@@ -27,8 +27,8 @@ def prepare(case, images):
     data = np.float32(data)
     if case == "nll":
         some = data[: protocol.NLL_IMAGES["zoo"]]
-        evaluate = zoo.evaluation.log_likelihood
-        return len(some), lambda: evaluate(model, some, protocol.NLL_SAMPLES)
+        count, evaluate = protocol.NLL_SAMPLES, zoo.evaluation.log_prob
+        return len(some), lambda: evaluate(model, some, num_importance_samples=count)
     if case == "sample":
         count = protocol.SAMPLED_IMAGES
         return count, lambda: model.sample(count)

@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 import zoo
-from recipes.bench import models, protocol
-from recipes.bench.models import SHAPE, Trainer
+from benchmarks import models, protocol
+from benchmarks.models import SHAPE, Trainer
 
 RUNS = 3
 IMAGES = 2_560
 BATCH_SIZE = 128
 SERIES = {  # name: sizes, and the model and the image size of one
-    "samples K": ((1, 2, 4, 8, 16), lambda k: _dense(num_samples=k)),
+    "samples K": ((1, 2, 4, 8, 16), lambda k: _dense(samples=k)),
     "latents D": ((8, 32, 128, 512), lambda d: _dense(d)),
     "flow steps": ((1, 2, 4, 8, 16), models.iaf),
     "ladder layers": ((2, 3, 4, 5), models.ladder),
@@ -23,8 +23,9 @@ SERIES = {  # name: sizes, and the model and the image size of one
 }
 
 
-def _dense(latent_dim: int = protocol.LATENT_DIM, **options) -> zoo.VAE:
-    return zoo.VAE(*models.dense(latent_dim), **options)
+def _dense(latent_dim: int = protocol.LATENT_DIM, samples: int = 1) -> zoo.VAE:
+    objective = zoo.objectives.ELBO(num_samples=samples)
+    return zoo.VAE(*models.dense(latent_dim), objective=objective)
 
 
 def measure(images: np.ndarray) -> dict[str, dict]:
@@ -44,7 +45,7 @@ def measure(images: np.ndarray) -> dict[str, dict]:
         for size in sizes:
             model = build(size)
             model.compile(keras.optimizers.Adam(protocol.LEARNING_RATE))
-            x = resized(images[:IMAGES], model.event_shape)
+            x = resized(images[:IMAGES], model.fields["x"].shape)
             trainers[size] = Trainer(model, x, BATCH_SIZE)
         speeds = models.images_per_second(trainers, RUNS)
         milliseconds = [[1e3 * BATCH_SIZE / v for v in speeds[size]] for size in sizes]

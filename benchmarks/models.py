@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 import zoo
+from benchmarks import protocol
+from benchmarks.protocol import CONV_UNITS, FILTERS, LATENT_DIM, UNITS
 from recipes import datasets
-from recipes.bench import protocol
-from recipes.bench.protocol import CONV_UNITS, FILTERS, LATENT_DIM, UNITS
 
 SHAPE = (28, 28, 1)
 
@@ -32,11 +32,11 @@ def conv(shape=SHAPE) -> tuple[keras.Model, keras.Model, int]:
 
 def iaf(steps: int = protocol.IAF_STEPS) -> zoo.VAE:
     """With the peer's chain: plain steps, relu, no context, no weight normalisation."""
-    posterior = zoo.IAFPosterior(LATENT_DIM, context_dim=0)
-    posterior.flow = zoo.IAF(
+    posterior = zoo.IAFPosterior(
         LATENT_DIM,
         steps,
         protocol.IAF_UNITS,
+        context_dim=0,
         gated=False,
         activation="relu",
         weight_norm=False,
@@ -45,7 +45,7 @@ def iaf(steps: int = protocol.IAF_STEPS) -> zoo.VAE:
 
 
 def ladder(layers: int = 5) -> zoo.LadderVAE:
-    """The ladder of `recipes.ladders`, cut to its lowest layers."""
+    """The ladder of `ladder_vae_mnist`, cut to its lowest layers."""
     return zoo.LadderVAE(
         *dense(64),
         upper_dims=(32, 16, 8, 4)[: layers - 1],
