@@ -17,17 +17,17 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 bench: $(READY) .peers/.ready  ## speed and memory beside a peer; 45 minutes
-	$(BIN)/python -m recipes bench --json recipes/bench/results.json
+	$(BIN)/python -m benchmarks --json benchmarks/results.json
 
-.peers/.ready: recipes/bench/requirements.txt
+.peers/.ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .peers
 	.peers/bin/python -m pip install --quiet --upgrade pip
-	.peers/bin/python -m pip install --quiet -r recipes/bench/requirements.txt
+	.peers/bin/python -m pip install --quiet -r benchmarks/requirements.txt
 	touch $@
 
 $(READY): requirements.txt
-	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info[:2] <= (3, 13) or \
-	  sys.exit("Python 3.10 to 3.13 is needed: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or \
+	  sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recipes.tables import print_metrics
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 ENTRIES = Path(__file__).parent / "entries"
@@ -37,8 +39,8 @@ EntryPath = Annotated[
 ]
 
 
-def main() -> None:
-    """Runs the command line; foreseeable failures end in one line and exit code 1."""
+def main(app: typer.Typer = app) -> None:
+    """Runs a command line; foreseeable failures end in one line and exit code 1."""
     try:
         app()
     except (OSError, ValueError, RuntimeError) as error:
@@ -129,7 +131,7 @@ def evaluate(
     model = zoo.load(path)
     _, test = publish.test_images(zoo.presets.read_metadata(path))
     metrics = publish.measure(model, test[:images], samples)
-    print_metrics(metrics, path)
+    print_metrics(metrics, path, console)
     if json_file:
         json_file.write_text(json.dumps(metrics, indent=2) + "\n")
 
@@ -182,39 +184,6 @@ def demo(
     run_demo(run_dir, epochs, console)
 
 
-@app.command()
-def bench(
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A part of it; may be given repeatedly."),
-    ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write every figure here, pictures beside it."),
-    ] = None,
-    peer: Annotated[
-        Path,
-        typer.Option(help="Python of the peer's environment; see recipes/bench."),
-    ] = Path(".peers/bin/python"),
-) -> None:
-    """Measure speed and memory beside a peer, on this machine and in one run.
-
-    Leave the machine alone meanwhile. Without the peer's environment, which `make
-    bench` installs, the zoo is measured alone.
-    """
-    from recipes.bench import run
-
-    unknown = sorted(set(only or ()) - set(run.NAMES))
-    if unknown:
-        raise typer.BadParameter(
-            f"no {', '.join(unknown)}; there are: {', '.join(run.NAMES)}",
-            param_hint="--only",
-        )
-    if not peer.exists():
-        console.print(f"{peer} is not there: the zoo is measured alone.")
-    run.run(only or run.NAMES, peer if peer.exists() else None, json_file, console)
-
-
 def recipe_names() -> list[str]:
     """Names of the recipes: the files in `recipes/entries`."""
     return sorted(file.stem for file in ENTRIES.glob("[a-z]*.py"))
@@ -228,16 +197,3 @@ def load_recipe(name: str):
             param_hint="NAME",
         )
     return importlib.import_module(f"recipes.entries.{name}")
-
-
-def print_metrics(metrics: dict, title: str) -> None:
-    """One row per figure with its unit and protocol."""
-    from recipes import publish
-
-    table = Table(title=title)
-    for column in ("metric", "value", "unit", "protocol"):
-        table.add_column(column, justify="right" if column == "value" else "left")
-    for name, figure in metrics.items():
-        value = publish.shown(figure["value"])
-        table.add_row(name, value, figure["unit"], figure["protocol"])
-    console.print(table)

@@ -10,8 +10,10 @@ from rich.table import Table
 
 import zoo
 import zoo.evaluation
-from recipes import cli, publish
+from recipes import publish
+from recipes.entries import conv_vae_mnist
 from recipes.runs import Run
+from recipes.tables import print_metrics
 
 ENTRY = "conv_vae_mnist"
 
@@ -19,7 +21,7 @@ ENTRY = "conv_vae_mnist"
 REQUEST = """
 import sys, tensorflow as tf
 sample = tf.saved_model.load(sys.argv[1]).signatures["sample"]
-images = sample(num_samples=tf.constant(3), seed=tf.constant(42, tf.int64))["x"]
+images = sample(n=tf.constant(3), seed=tf.constant(42, tf.int64))["x"]
 print(f"3 samples, shape {images.shape}, mean {float(tf.reduce_mean(images)):.4f}")
 """
 
@@ -40,10 +42,12 @@ def run_demo(folder: Path, epochs: int, console: Console) -> None:
     console.rule("1. The entry that comes with the zoo")
     _check_card(console)
     console.rule(f"2. One of your own: {epochs} epochs on binarised MNIST")
-    run = Run(ENTRY, folder, epochs, seed=0, num_samples=100, test_images=1000)
-    cli.load_recipe(ENTRY).train(run)
+    run = Run(
+        ENTRY, folder, epochs, seed=0, num_importance_samples=100, test_images=1000
+    )
+    conv_vae_mnist.train(run)
     entry = folder / ENTRY
-    cli.print_metrics(zoo.presets.read_metadata(entry)["metrics"], "Your model")
+    print_metrics(zoo.presets.read_metadata(entry)["metrics"], "Your model", console)
     console.rule("3. One request to its SavedModel, from another process")
     version = max((entry / "serving").iterdir(), key=lambda path: int(path.name))
     console.print(_request(version), highlight=False)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 from matplotlib import cm
 from matplotlib.figure import Figure
+
+import zoo
 
 
 def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
@@ -32,18 +32,18 @@ def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
     return figure
 
 
-def samples(model: keras.Model, count: int = 100, seed: int = 0) -> Figure:
+def samples(model: zoo.GenerativeModel, count: int = 100, seed: int = 0) -> Figure:
     """Means of p(x|z) with z from the prior, in rows of ten."""
     images = model.sample(count, seed=seed).numpy()
     return grid(np.split(images, count // 10))
 
 
-def reconstructions(model: keras.Model, images: np.ndarray) -> Figure:
+def reconstructions(model: zoo.GenerativeModel, images: np.ndarray) -> Figure:
     """Images above the means of p(x|z) at their codes."""
     return grid([images, model.reconstruct(images)], ["data", "model"])
 
 
-def traversal(model: keras.Model, images: np.ndarray, rows: int = 10) -> Figure:
+def traversal(model: zoo.GenerativeModel, images: np.ndarray, rows: int = 10) -> Figure:
     """One image's code, one latent dimension per row moved from -3 to 3.
 
     The dimensions are those whose code varies most over `images`, first the most.
@@ -56,22 +56,13 @@ def traversal(model: keras.Model, images: np.ndarray, rows: int = 10) -> Figure:
     for dimension in order:
         z = np.repeat(top[:1], len(steps), axis=0)
         z[:, dimension] = steps
-        rows.append(model.decode(*model.generate(_Below(z))).numpy())
+        rows.append(model.decode(z).numpy())
     return grid(rows, [f"z[{dimension}]" for dimension in order])
 
 
-class _Below:
-    """Takes a given top layer, and the means of the layers below it."""
-
-    def __init__(self, top: np.ndarray):
-        self.top = top
-
-    def __call__(self, distribution):
-        top, self.top = self.top, None
-        return (distribution.mean() if top is None else tf.constant(top)), None
-
-
-def latent_space(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> Figure:
+def latent_space(
+    model: zoo.GenerativeModel, images: np.ndarray, labels: np.ndarray
+) -> Figure:
     """The top layer's codes, projected on their two main directions, by class."""
     from sklearn.decomposition import PCA
 
@@ -95,10 +86,12 @@ def latent_space(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> 
 
 
 def history(epochs: Sequence[dict]) -> Figure:
-    """ELBO, rate and distortion of training and validation against epochs."""
-    figure = Figure(figsize=(9, 2.8), dpi=150, layout="constrained")
+    """ELBO, rate and distortion, or log p(x), of training and validation by epoch."""
+    known = ("elbo", "rate", "distortion", "log_prob")
+    names = [name for name in known if name in epochs[0]]
+    figure = Figure(figsize=(3 * len(names), 2.8), dpi=150, layout="constrained")
     numbers = range(1, len(epochs) + 1)
-    for axes, name in zip(figure.subplots(1, 3), ("elbo", "rate", "distortion")):
+    for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names):
         axes.plot(numbers, [epoch[name] for epoch in epochs], label="training")
         axes.plot(
             numbers, [epoch[f"val_{name}"] for epoch in epochs], label="validation"
@@ -111,22 +104,24 @@ def history(epochs: Sequence[dict]) -> Figure:
 def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]:
     """Writes every figure of an entry as PNG and returns the files.
 
+    Of a model without latents there are samples and the history alone.
+
     Args:
-        model: a VAE of images.
+        model: a model of images.
         data: the data set, for its test labels.
         images: test images as the model is judged on them, `[N, H, W, C]`.
         folder: where the files go.
         epochs: the training history, if known.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {
-        "samples": samples(model),
-        "reconstructions": reconstructions(model, images[:10]),
-        "traversal": traversal(model, images[:1000]),
-    }
-    if data.labels["test"] is not None:
-        labels = data.labels["test"][:3000]
-        pictures["latent_space"] = latent_space(model, images[:3000], labels)
+    pictures, labels = {"samples": samples(model)}, data.labels["test"]
+    if has_latents(model):
+        pictures["reconstructions"] = reconstructions(model, images[:10])
+    if has_latents(model, ndims=1):
+        pictures["traversal"] = traversal(model, images[:1000])
+        if labels is not None:
+            codes = latent_space(model, images[:3000], labels[:3000])
+            pictures["latent_space"] = codes
     if epochs:
         pictures["history"] = history(epochs)
     files = []
@@ -134,6 +129,12 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         files.append(folder / f"{name}.png")
         figure.savefig(files[-1])
     return files
+
+
+def has_latents(model: zoo.GenerativeModel, ndims: int | None = None) -> bool:
+    """Whether a model draws latents, and each of `ndims` axes where that is given."""
+    shapes = getattr(model, "latent_shapes", [])
+    return bool(shapes) and all(ndims in (None, len(shape)) for shape in shapes)
 
 
 def as_array(figure: Figure) -> np.ndarray:

@@ -6,9 +6,9 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 
 import zoo
@@ -16,13 +16,14 @@ import zoo.evaluation
 import zoo.serving
 from recipes import datasets, figures
 from recipes.runs import Run, evaluation_images
+from recipes.tables import shown
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
 
 
 def publish(
     run: Run,
-    model: keras.Model,
+    model: zoo.GenerativeModel,
     data: datasets.Dataset,
     *,
     about: str,
@@ -32,7 +33,7 @@ def publish(
 
     Args:
         run: the run that trained it.
-        model: the trained VAE.
+        model: the trained model.
         data: its data set.
         about: what the entry is and what it compares with, for its card.
         binarise: whether it was trained on binarised images.
@@ -43,7 +44,10 @@ def publish(
     protocol = {"name": data.name, "binarise": binarise}
     images = evaluation_images(data.test, binarise)
     measured = images[: run.test_images]
-    print(f"\nTest: {len(measured)} images, {run.num_samples} importance samples each")
+    samples = (
+        "" if model.exact else f", {run.num_importance_samples} importance samples each"
+    )
+    print(f"\nTest: {len(measured)} images{samples}")
     metadata = {
         "recipe": run.name,
         "data": {
@@ -56,47 +60,68 @@ def publish(
         "epochs": run.epochs,
         "seconds": round(sum(epoch["seconds"] for epoch in run.history)),
         "machine": describe_machine(),
-        "metrics": measure(model, measured, run.num_samples),
+        "metrics": measure(model, measured, run.num_importance_samples),
         "check": check(model, images),
     }
     entry = zoo.presets.save(model, run.folder / run.name, metadata)
-    figures.draw(model, data, images, entry / "figures", run.history)
+    drawn = figures.draw(model, data, images, entry / "figures", run.history)
     shutil.rmtree(entry / "serving", ignore_errors=True)  # an earlier, killed attempt's
     zoo.serving.export(model, entry / "serving")
     metadata = zoo.presets.read_metadata(entry)
-    (entry / "README.md").write_text(card(run.name, about, metadata))
+    pictures = [file.stem for file in drawn if file.stem != "history"]
+    (entry / "README.md").write_text(card(run.name, about, metadata, pictures))
     return entry
 
 
-def measure(model: keras.Model, images: np.ndarray, num_samples: int) -> dict:
+def measure(
+    model: zoo.GenerativeModel, images: np.ndarray, num_importance_samples: int
+) -> dict[str, dict]:
     """Every figure of merit with its unit and protocol."""
     info = zoo.evaluation.information(model, images)
     started = time.perf_counter()
-    log_p = zoo.evaluation.log_likelihood(model, images, num_samples)
+    log_p = zoo.evaluation.log_prob(
+        model, images, num_importance_samples=num_importance_samples
+    )
     seconds = time.perf_counter() - started
     one = f"one draw of z per image, {len(images)} test images"
-    many = f"{num_samples} importance samples per image, {len(images)} test images"
+    many = (
+        f"{num_importance_samples} importance samples per image, "
+        f"{len(images)} test images"
+    )
+    if model.exact:
+        one = many = f"exact, {len(images)} test images"
     nll = -float(np.mean(log_p, dtype=np.float64))
     error = float(np.std(log_p, dtype=np.float64)) / math.sqrt(len(images))
-    dims = math.prod(model.event_shape)
-    return {
-        "nll": _figure(nll, "nats", many, standard_error=error),
-        "bits_per_dim": _figure(nll / math.log(2) / dims, "bits", many),
-        "elbo": _figure(info.elbo, "nats", one),
-        "rate": _figure(info.rate, "nats", one),
-        "distortion": _figure(info.distortion, "nats", one),
-        "active_units": _figure(
-            info.active_units, "units per layer", "variance of the code above 0.01"
-        ),
-        "layer_rates": _figure(info.layer_rates, "nats per layer", one),
-        "nll_seconds": _figure(seconds, "s", many),
-    }
+    metrics = {"nll": _figure(nll, "nats", many, standard_error=error)}
+    if model.is_mass:
+        bits = nll / math.log(2) / math.prod(images.shape[1:])
+        metrics["bits_per_dim"] = _figure(bits, "bits", many)
+    layers = [rate for name, rate in info.items() if name.startswith("rate_")]
+    for name, value in info.items():
+        if isinstance(value, float) and not name.startswith("rate_"):
+            metrics[name] = _figure(value, "nats", one)
+    if "active_units" in info:
+        metrics["active_units"] = _figure(
+            info["active_units"], "units per layer", "variance of the code above 0.01"
+        )
+    if "rate" in info:
+        layers = layers or [info["rate"]]
+        metrics["layer_rates"] = _figure(layers, "nats per layer", one)
+    metrics["nll_seconds"] = _figure(seconds, "s", many)
+    return metrics
 
 
-def check(model: keras.Model, images: np.ndarray) -> dict:
-    """The ELBO of the first test images: what a loaded entry must give again."""
-    info = zoo.evaluation.information(model, images[:CHECK_IMAGES])
-    return {"images": CHECK_IMAGES, "elbo": info.elbo}
+def check(model: zoo.GenerativeModel, images: np.ndarray) -> dict:
+    """The ELBO of the first test images, or log p(x) where the model knows it.
+
+    It is what a loaded entry must give again.
+    """
+    images = images[:CHECK_IMAGES]
+    if model.exact:
+        log_p = zoo.evaluation.log_prob(model, images, verbose=0)
+        return {"images": len(images), "log_prob": float(np.mean(log_p))}
+    elbo = zoo.evaluation.information(model, images)["elbo"]
+    return {"images": len(images), "elbo": elbo}
 
 
 def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:
@@ -135,7 +160,7 @@ def _processor() -> str:
     return platform.machine()
 
 
-def card(name: str, about: str, metadata: dict) -> str:
+def card(name: str, about: str, metadata: dict, drawn: Sequence[str]) -> str:
     """The model card: what, how, results with their protocol, pictures, limits."""
     metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
     rows = "\n".join(
@@ -143,10 +168,7 @@ def card(name: str, about: str, metadata: dict) -> str:
         f"{figure['protocol']} |"
         for metric, figure in metrics.items()
     )
-    pictures = "\n\n".join(
-        f"![{name}](figures/{name}.png)"
-        for name in ("samples", "reconstructions", "traversal", "latent_space")
-    )
+    pictures = "\n\n".join(f"![{name}](figures/{name}.png)" for name in drawn)
     binarised = "binarised" if data["binarise"] else "grey in [0, 1]"
     return f"""# {name}
 
@@ -188,10 +210,3 @@ of other images say nothing about how natural they are.
 
 def _figure(value, unit: str, protocol: str, **more) -> dict:
     return {"value": value, "unit": unit, "protocol": protocol, **more}
-
-
-def shown(value) -> str:
-    """A figure of merit, or one for each latent layer, in five digits."""
-    if isinstance(value, list):
-        return ", ".join(map(shown, value))
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

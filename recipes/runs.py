@@ -33,7 +33,7 @@ class Run:
         folder: where everything is written.
         epochs: passes over the training images.
         seed: of the weights, the batches and the noise.
-        num_samples: importance samples per image of the final test NLL.
+        num_importance_samples: importance samples per image of the final test NLL.
         test_images: how many test images it is measured on, None for all.
     """
 
@@ -41,7 +41,7 @@ class Run:
     folder: Path
     epochs: int
     seed: int
-    num_samples: int = 500
+    num_importance_samples: int = 500
     test_images: int | None = None
 
     def __post_init__(self):
@@ -149,7 +149,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class Pictures(keras.callbacks.Callback):
-    """Reconstructions and samples of every epoch, for TensorBoard's image tab."""
+    """Samples and reconstructions of every epoch, for TensorBoard's image tab."""
 
     def __init__(self, folder: Path, images: np.ndarray):
         super().__init__()
@@ -157,11 +157,12 @@ class Pictures(keras.callbacks.Callback):
         self.images = images
 
     def on_epoch_end(self, epoch, logs=None):
+        pictures = {"samples": figures.samples(self.model, 50)}
+        if figures.has_latents(self.model):
+            shown = figures.reconstructions(self.model, self.images)
+            pictures["reconstructions"] = shown
         with self.writer.as_default(step=epoch):
-            for name, figure in (
-                ("reconstructions", figures.reconstructions(self.model, self.images)),
-                ("samples", figures.samples(self.model, 50)),
-            ):
+            for name, figure in pictures.items():
                 tf.summary.image(name, figures.as_array(figure)[None])
 
 

@@ -11,7 +11,9 @@ from scipy import stats
 from sklearn import datasets
 
 import zoo
+from tests import small_models
 from zoo.heads import Head
+from zoo.objectives import ELBO, IWELBO
 
 tfd = tfp.distributions
 
@@ -19,6 +21,7 @@ IMAGE = (8, 8, 1)
 LATENT_DIM = 4
 
 GREY = (datasets.load_digits().images[:256, ..., None] / 16).astype("float32")
+LABELS = datasets.load_digits().target[:256].astype("int32")
 BINARY = np.random.default_rng(0).binomial(1, GREY).astype("float32")
 _wine = datasets.load_wine().data[:128]
 TABLE = ((_wine - _wine.mean(0)) / _wine.std(0)).astype("float32")
@@ -169,9 +172,21 @@ class FullNormal(Head):
 class Row(NamedTuple):
     """One model of the battery: how to build it and real data that it takes."""
 
-    build: Callable[[], zoo.VAE]
-    data: np.ndarray
+    build: Callable[[], zoo.GenerativeModel]
+    data: np.ndarray | dict[str, np.ndarray]
     name: str = ""
+
+    def first(self, n: int) -> "Row":
+        """The row with no more than its first n images."""
+        if isinstance(self.data, dict):
+            return self._replace(data={k: v[:n] for k, v in self.data.items()})
+        return self._replace(data=self.data[:n])
+
+    def parts(self, n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """x and the conditions of the first n images."""
+        data = self.first(n).data
+        given = dict(data) if isinstance(data, dict) else {"x": data}
+        return given.pop("x"), given
 
 
 def ladder(cls, **kwargs) -> zoo.VAE:
@@ -194,11 +209,11 @@ CONFIGS = {
     "vae_table_normal": Row(
         lambda: build(shape=TABLE.shape[1:], likelihood=zoo.Normal()), TABLE
     ),
-    "vae_five_samples": Row(lambda: build(num_samples=5), BINARY),
+    "vae_five_samples": Row(lambda: build(objective=ELBO(num_samples=5)), BINARY),
     "vae_beta_schedule": Row(
-        lambda: build(beta=zoo.schedules.Linear(0.0, 1.0, steps=20)), BINARY
+        lambda: build(objective=ELBO(zoo.schedules.Linear(0.0, 1.0, steps=20))), BINARY
     ),
-    "vae_free_bits": Row(lambda: build(free_bits=0.5), BINARY),
+    "vae_free_bits": Row(lambda: build(objective=ELBO(free_bits=0.5)), BINARY),
     "vae_full_posterior": Row(lambda: build(posterior=FullNormal(LATENT_DIM)), BINARY),
     "autoencoder": Row(lambda: build(zoo.Autoencoder), BINARY),
     "iwae": Row(lambda: build(zoo.IWAE), BINARY),
@@ -227,6 +242,19 @@ CONFIGS = {
     ),
     "ladder_vae": Row(lambda: ladder(zoo.LadderVAE), BINARY),
     "hierarchical_vae": Row(lambda: ladder(zoo.HierarchicalVAE), BINARY),
+    "ladder_iwae": Row(
+        lambda: ladder(zoo.LadderVAE, objective=IWELBO(num_importance_samples=3)),
+        BINARY,
+    ),
+    "iaf_iwae": Row(
+        lambda: build(
+            zoo.IAFVAE,
+            steps=2,
+            units=(8,),
+            objective=IWELBO(num_importance_samples=3),
+        ),
+        BINARY,
+    ),
     "mixture_prior": with_prior(zoo.MixturePrior, components=4),
     "vamp_prior": with_prior(zoo.VampPrior, components=4),
     "flow_prior": with_prior(zoo.FlowPrior, layers=2, units=8),
@@ -242,4 +270,10 @@ CONFIGS = {
         lambda: build(likelihood=zoo.DiscretisedLogistic(levels=17)), GREY
     ),
     "categorical": Row(lambda: build(likelihood=zoo.Categorical(levels=17)), GREY),
+    "spatial_vae": Row(small_models.SpatialVAE, BINARY),
+    "conditional_vae": Row(
+        small_models.conditional_vae, {"x": BINARY, "label": LABELS}
+    ),
+    "vq_vae": Row(small_models.vq_vae, BINARY),
+    "real_nvp": Row(lambda: small_models.RealNVP(couplings=2), GREY),
 }

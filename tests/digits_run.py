@@ -16,7 +16,7 @@ def main(folder: str) -> None:
         zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
         zoo.networks.dense_decoder(2, (8, 8, 1), units=(16,)),
         latent_dim=2,
-        beta=zoo.schedules.Linear(0.0, 1.0, steps=20),
+        objective=zoo.objectives.ELBO(zoo.schedules.Linear(0.0, 1.0, steps=20)),
         seed=run.seed,
     )
     vae.compile("adam", jit_compile=False)

@@ -1,4 +1,4 @@
-"""The gate that every exported model passes: `assert_serves(model, x)`."""
+"""The gate that every exported model passes: `assert_serves(model, data)`."""
 
 import pickle
 import re
@@ -18,7 +18,6 @@ from zoo import serving
 
 CLIENT = Path(__file__).with_name("saved_model_client.py")
 BATCHABLE = {"serving_default", "encode", "decode", "sample_batched"}
-SIGNATURES = BATCHABLE | {"sample", "log_likelihood"}
 
 # Operations with state that a signature may hold: they read variables, check inputs,
 # call functions. Random operations with state, assignments and Python are not here.
@@ -26,23 +25,26 @@ MAY_BE_STATEFUL = {"VarHandleOp", "ReadVariableOp", "Assert"}
 MAY_BE_STATEFUL |= {"StatefulPartitionedCall", "While", "If"}
 
 
-def assert_serves(model, x, rtol=1e-5):
+def assert_serves(model, data, rtol=1e-5):
     """Exports the model and asserts that a server could run every signature.
 
     Args:
         model: the model.
-        x: at least five images or rows, float32.
+        data: x, or a dict of `x` and the conditions: at least five rows.
         rtol: largest error of an answer, relative to its largest value. Compiled
             graphs fuse and order sums differently; half-precision networks need more.
     """
+    data = data if isinstance(data, dict) else {"x": data}
+    batchable = BATCHABLE | {"log_prob" if model.exact else "log_prob_batched"}
     with tempfile.TemporaryDirectory() as base:
         folder = serving.export(model, base)
-        assert_servable_graph(folder)
+        assert_servable_graph(folder, batchable | {"sample", "log_prob"})
         warmup = read_warmup(folder)
-        table = [row for batch in (1, 2, 5) for row in examples(model, x[:batch])]
+        table = [row for batch in (1, 2, 5) for row in examples(model, data, batch)]
         requests, expected = zip(*table)
         seeds = np.int64([5, 5 + 2**32])  # alike in their lower 32 bits
-        draws = [("sample", {"num_samples": np.int32(1), "seed": s}) for s in seeds]
+        sample = dict(requests[:5])["sample"]
+        draws = [("sample", sample | {"seed": seed}) for seed in seeds]
         answers = iter(ask(folder, [*requests, *requests, *draws, *warmup]))
     first = [next(answers) for _ in requests]
     for (name, _), got, want in zip(requests, first, expected):
@@ -51,35 +53,58 @@ def assert_serves(model, x, rtol=1e-5):
         for key, value in want.items():
             atol = rtol * np.abs(value).max()
             np.testing.assert_allclose(got[key], value, 0, atol, err_msg=name)
+            assert got[key].dtype == value.numpy().dtype, f"{name}: {key}"
     for (name, _), got in zip(requests, first):
         again = next(answers)
         for key, value in got.items():
             np.testing.assert_array_equal(again[key], value, err_msg=f"{name} repeated")
     one, other = next(answers), next(answers)
     assert not np.array_equal(one["x"], other["x"]), "two seeds, one sample"
-    assert {name for name, _ in warmup} == BATCHABLE
+    assert {name for name, _ in warmup} == batchable
     for (name, _), answer in zip(warmup, answers, strict=True):
         assert isinstance(answer, dict), f"warm-up of {name}: {answer}"
 
 
-def examples(model, x):
-    """One request and the eager model's answer for each signature, for a batch x."""
-    count, seed = np.int32(len(x)), np.int64(len(x))
-    seeds = seed + np.arange(len(x))
-    codes = [code.numpy() for code in model.encode(x)]
-    names = [f"z_{i}" for i in range(1, len(codes) + 1)] if codes[1:] else ["z"]
+def examples(model, data, batch):
+    """One request and the eager model's answer for each signature, for `batch` rows."""
+
+    def part(rows):
+        given = {name: value[rows] for name, value in data.items()}
+        return given.pop("x"), given
+
+    x, given = part(slice(batch))
+    inputs, rows = {"x": x, **given}, [part(slice(i, i + 1)) for i in range(batch)]
+    seed, seeds = np.int64(batch), batch + np.arange(batch)
+    codes = model.encode(x, given)
+    names = model.names_of_layers("z", len(codes)) if codes[1:] else ["z"]
     codes = dict(zip(names, codes))
-    one_by_one = [model.sample(1, one) for one in seeds]
-    scalars = {"num_samples": count, "seed": seed}
-    nats = model.log_likelihood(x, count, seed)
-    return [
-        (("serving_default", {"x": x}), {"reconstruction": model.reconstruct(x)}),
-        (("encode", {"x": x}), codes),
-        (("decode", codes), {"mean": model.decode(*codes.values())}),
-        (("sample", scalars), {"x": model.sample(count, seed)}),
-        (("sample_batched", {"seed": seeds}), {"x": np.concatenate(one_by_one)}),
-        (("log_likelihood", {"x": x, **scalars}), {"log_likelihood": nats}),
+    mean = model.decode(*codes.values(), given=given)
+    images = model.sample(batch, given, seed=seed)
+    single = [model.sample(1, given, seed=s) for (_, given), s in zip(rows, seeds)]
+    scalars = {"seed": seed} | (given or {"n": np.int32(batch)})
+    table = [
+        ("serving_default", inputs, {"reconstruction": model.reconstruct(x, given)}),
+        ("encode", inputs, codes),
+        ("decode", codes | given, {"mean": mean}),
+        ("sample", scalars, {"x": images}),
+        ("sample_batched", {"seed": seeds} | given, {"x": tf.concat(single, axis=0)}),
     ]
+    if model.exact:
+        table.append(("log_prob", inputs, {"log_prob": model.log_prob(x, given)}))
+    else:
+        draws = {"num_importance_samples": np.int32(batch)}
+        nats = model.log_prob(x, given, seed=seed, **draws)
+        single = [model.log_prob(*row, seed=s, **draws) for row, s in zip(rows, seeds)]
+        each = {"num_importance_samples": np.full(batch, batch, "int32")}
+        table += [
+            ("log_prob", {"seed": seed} | inputs | draws, {"log_prob": nats}),
+            (
+                "log_prob_batched",
+                {"seed": seeds} | inputs | each,
+                {"log_prob": tf.concat(single, axis=0)},
+            ),
+        ]
+    return [((name, inputs), answer) for name, inputs, answer in table]
 
 
 def ask(folder, requests):
@@ -91,7 +116,7 @@ def ask(folder, requests):
     calls = []
     for name, inputs in requests:
         tensors = signatures[name].inputs
-        feeds = {tensors[key].name: value for key, value in inputs.items()}
+        feeds = {tensors[key].name: np.asarray(v) for key, v in inputs.items()}
         calls.append((feeds, [info.name for info in signatures[name].outputs.values()]))
     process = subprocess.run(
         [sys.executable, CLIENT, folder], input=pickle.dumps(calls), capture_output=True
@@ -105,12 +130,12 @@ def ask(folder, requests):
     ]
 
 
-def assert_servable_graph(folder):
+def assert_servable_graph(folder, names):
     """Asserts that the signatures hold nothing that a server cannot run or repeat."""
     meta_graph = read_meta_graph(folder)
     signatures = dict(meta_graph.signature_def)
     signatures.pop("__saved_model_init_op")
-    assert signatures.keys() == SIGNATURES
+    assert signatures.keys() == names
     for name, signature in signatures.items():
         for key, info in (*signature.inputs.items(), *signature.outputs.items()):
             sizes = [dim.size for dim in info.tensor_shape.dim]

@@ -2,7 +2,7 @@
 
 import time
 
-from recipes.bench import protocol
+from benchmarks import protocol
 
 
 def prepare(case, images):

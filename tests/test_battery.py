@@ -13,11 +13,12 @@ from tensorflow_probability.python.internal import samplers
 import zoo
 from tests.configs import CONFIGS, assert_same_variables, optimizer, snapshot
 from tests.serving_gate import assert_serves
-from zoo import presets
+from tests.small_models import VQVAE
+from zoo import internals, presets
+from zoo.draws import seed_words
 
 # Two runs of about 16 steps of at most 0.01 that differ in rounding only.
 ROUNDING = 1e-4
-
 
 # Operations of one training step's graph, as TensorFlow 2.21 and Keras 3.15 trace it.
 # Anew: GRAPH_SIZES=write python -m pytest -n 0 tests/test_battery.py -k one_graph
@@ -39,11 +40,35 @@ def train(row, epochs=2, model=None, **compile_options):
     return model, history.history
 
 
-def fixed_normal(shape, mean=0.0, stddev=1.0, dtype=tf.float32, seed=None, name=""):
-    """Normal noise that is the same whatever the seed: quantiles, in a fixed order."""
+def fixed_uniform(shape, minval=0.0, maxval=1.0, dtype=tf.float32, **kwargs):
+    """Uniform noise that is the same whatever the seed: quantiles, in a fixed order."""
     index = tf.cast(tf.range(1, tf.reduce_prod(shape) + 1), dtype)
     uniform = tf.math.floormod(index * 0.618034, 1.0) * 0.98 + 0.01
-    return mean + stddev * tf.reshape(tf.math.ndtri(uniform), shape)
+    return minval + (maxval - minval) * tf.reshape(uniform, shape)
+
+
+def fixed_normal(shape, mean=0.0, stddev=1.0, dtype=tf.float32, **kwargs):
+    """Normal noise likewise."""
+    return mean + stddev * tf.math.ndtri(fixed_uniform(shape, dtype=dtype))
+
+
+def assert_same_answers(one, other, row):
+    """Two models answer alike, bit by bit."""
+    x, given = row.parts(4)
+    nats = log_prob if one.exact else log_weights
+    for answer in (nats, lambda model, *parts: model.reconstruct(*parts)):
+        np.testing.assert_array_equal(answer(one, x, given), answer(other, x, given))
+
+
+def log_prob(model, x, given, seed=0):
+    """log p(x | given), exact or by a few importance samples."""
+    if model.exact:
+        return model.log_prob(x, given)
+    return model.log_prob(x, given, num_importance_samples=5, seed=seed, chunk=2)
+
+
+def log_weights(model, x, given, seed=0):
+    return model.log_weights(x, given, num_importance_samples=5, seed=seed)
 
 
 def grouped(name):
@@ -89,8 +114,26 @@ def trained(row, model_and_graphs):
 def test_fit_lowers_the_loss(trained):
     _, history = trained
     assert np.isfinite(list(history.values())).all()
-    assert {"loss", "elbo", "rate", "distortion"} <= set(history)
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_every_metric_is_what_its_name_says(row, trained):
+    model, history = trained
+    logs = {name: np.array(values) for name, values in history.items()}
+    x, given = tf.nest.map_structure(tf.constant, row.parts(4))
+    terms, metrics, _ = model.measure(x, given, seed_words(0))
+    expected = {"loss", *terms, *metrics}
+    if isinstance(model, zoo.LatentVariableModel):
+        layers = len(model.latent_shapes)
+        rates = [f"rate_{i}" for i in range(layers, 0, -1)] if layers > 1 else ["rate"]
+        expected |= {"elbo", "rate", "distortion", *rates}
+        total = sum(logs[name] for name in rates)
+        np.testing.assert_allclose(logs["rate"], total, rtol=1e-5)
+        elbo = -logs["distortion"] - logs["rate"]
+        np.testing.assert_allclose(logs["elbo"], elbo, rtol=1e-5)
+    assert logs.keys() == expected
+    loss = sum(logs[name] for name in terms)
+    np.testing.assert_allclose(logs["loss"], loss, rtol=1e-5)
 
 
 def test_one_graph_serves_every_step_and_does_not_grow(row, trained, model_and_graphs):
@@ -104,26 +147,30 @@ def test_one_graph_serves_every_step_and_does_not_grow(row, trained, model_and_g
 
 def test_shapes(row, trained):
     model, _ = trained
-    x = row.data[:4]
-    codes = model.encode(x)
-    assert [code.shape[0] for code in codes] == [4] * len(codes)
-    assert all(code.shape.rank == 2 for code in codes)
-    assert model.decode(*codes).shape == x.shape
-    assert model.reconstruct(x).shape == x.shape
-    assert model.sample(3).shape == (3, *x.shape[1:])
-    assert model.log_weights(x, num_samples=5).shape == (5, 4)
-    assert model.log_likelihood(x, num_samples=5, chunk=2).shape == (4,)
+    x, given = row.parts(4)
+    codes = model.encode(x, given)
+    assert model.decode(*codes, given=given).shape == x.shape
+    assert model.reconstruct(x, given).shape == x.shape
+    assert model.sample(4, given).shape == x.shape
+    assert log_prob(model, x, given).shape == (4,)
+    if isinstance(model, zoo.LatentVariableModel):
+        assert [code.shape for code in codes] == [(4, *s) for s in model.latent_shapes]
+        assert [code.dtype for code in codes] == model.latent_dtypes
+        assert log_weights(model, x, given).shape == (5, 4)
 
 
 def test_answers_are_finite_and_repeat_with_their_seed(row, trained):
     model, _ = trained
-    x = row.data[:4]
-    draws_z = not isinstance(model, zoo.Autoencoder)  # of x, whose code is a point
-    for answer, random in (
-        (lambda seed: model.sample(3, seed=seed), True),
-        (lambda seed: model.log_weights(x, 5, seed=seed), draws_z),
-        (lambda seed: model.log_likelihood(x, 5, seed=seed, chunk=2), draws_z),
-    ):
+    x, given = row.parts(4)
+    of_points = isinstance(model, zoo.Autoencoder | VQVAE)  # the code of x is a point
+    draws_z = not (model.exact or of_points)
+    answers = [
+        (lambda seed: model.sample(4, given, seed=seed), True),
+        (lambda seed: log_prob(model, x, given, seed), draws_z),
+    ]
+    if isinstance(model, zoo.LatentVariableModel):
+        answers += [(lambda seed: log_weights(model, x, given, seed), draws_z)]
+    for answer, random in answers:
         one, again, other = answer(7), answer(7), answer(8)
         assert np.isfinite(one).all()
         np.testing.assert_array_equal(one, again)
@@ -134,17 +181,16 @@ def test_preset_round_trip(row, trained, tmp_path):
     model, _ = trained
     copy = zoo.load(presets.save(model, tmp_path))
     assert type(copy) is type(model)
-    x = row.data[:4]
-    np.testing.assert_array_equal(copy.reconstruct(x), model.reconstruct(x))
+    assert_same_answers(copy, model, row)
 
 
 def test_the_export_serves(row, trained):
     model, _ = trained
-    assert_serves(model, row.data[:5])
+    assert_serves(model, row.first(5).data)
 
 
 def test_training_repeats_with_its_seed(row):
-    small = row._replace(data=row.data[:64])
+    small = row.first(64)
     one, _ = train(small, epochs=1, run_eagerly=True)
     two, _ = train(small, epochs=1, run_eagerly=True)
     assert_same_variables(one, two, atol=1e-6)  # threads may add in another order
@@ -160,7 +206,8 @@ def test_steps_per_execution_changes_nothing(row, trained):
 def test_xla_changes_nothing(row, monkeypatch):
     """With the noise held fixed, as XLA draws other numbers from the same seed."""
     monkeypatch.setattr(samplers, "normal", fixed_normal)
-    small = row._replace(data=row.data[:64])
+    monkeypatch.setattr(samplers, "uniform", fixed_uniform)
+    small = row.first(64)
     plain, plain_history = train(small, run_eagerly=True)
     compiled, compiled_history = train(small, jit_compile=True)
     assert_same_variables(compiled, plain, atol=ROUNDING)
@@ -171,11 +218,12 @@ def test_xla_changes_nothing(row, monkeypatch):
 
 def test_bfloat16_networks_stay_finite(row):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model, history = train(row._replace(data=row.data[:64]), epochs=1, run_eagerly=True)
-    assert model.encoder.compute_dtype == "bfloat16"
+    model, history = train(row.first(64), epochs=1, run_eagerly=True)
+    policies = {layer.dtype_policy.name for layer in internals.layers_of(model)}
+    assert "mixed_bfloat16" in policies
     assert np.isfinite(history["loss"]).all()
     assert all(np.isfinite(value).all() for value in snapshot(model).values())
-    assert model.reconstruct(row.data[:2]).dtype == tf.float32
+    assert model.reconstruct(*row.parts(2)).dtype == tf.float32
 
 
 def test_config_round_trip(row, trained):
@@ -185,9 +233,7 @@ def test_config_round_trip(row, trained):
     copy.set_weights(model.get_weights())
     for name in set(config) - {"encoder", "decoder"}:  # lists there become tuples
         assert json.loads(json.dumps(copy.get_config()[name])) == config[name]
-    x = row.data[:4]
-    np.testing.assert_array_equal(copy.reconstruct(x), model.reconstruct(x))
-    np.testing.assert_array_equal(copy.log_weights(x, 2), model.log_weights(x, 2))
+    assert_same_answers(copy, model, row)
 
 
 def test_keras_file_round_trip(row, trained, tmp_path):
@@ -196,9 +242,7 @@ def test_keras_file_round_trip(row, trained, tmp_path):
     copy = keras.saving.load_model(tmp_path / "model.keras")
     assert type(copy) is type(model)
     assert_same_variables(copy, model)
-    x = row.data[:4]
-    np.testing.assert_array_equal(copy.reconstruct(x), model.reconstruct(x))
-    np.testing.assert_array_equal(copy.log_weights(x, 2), model.log_weights(x, 2))
+    assert_same_answers(copy, model, row)
 
 
 @pytest.mark.parametrize(
@@ -214,8 +258,15 @@ def test_keras_file_round_trip(row, trained, tmp_path):
 def test_bad_data_is_refused(row, trained, spoil, message):
     model, _ = trained
     before = snapshot(model)
-    bad = spoil(row.data[:8])
-    for refuse in (model.fit, model.evaluate, model.predict, model.reconstruct):
-        with pytest.raises(ValueError, match=message):
-            refuse(bad)
+    x, given = row.parts(8)
+    for name, part in {"x": x, **given}.items():
+        if part.dtype.kind == "f" or message in ("shape", "empty"):
+            bad = {"x": x, **given, name: spoil(part)}
+            sources = [bad] if given else [bad, bad["x"]]
+            for source in sources:
+                for use in (model.fit, model.evaluate, model.predict):
+                    with pytest.raises(ValueError, match=message):
+                        use(source)
+            with pytest.raises(ValueError, match=message):
+                model.reconstruct(bad.pop("x"), bad)
     assert_same_variables(model, before)

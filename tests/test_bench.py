@@ -9,10 +9,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import zoo
-from recipes import cli
-from recipes.bench import limit, models, quality, run, scaling, settings, versus
-from recipes.bench.protocol import Worker
-from recipes.bench.versus import Row
+from benchmarks import limit, models, quality, run, scaling, settings, versus
+from benchmarks.__main__ import app
+from benchmarks.protocol import Worker
+from benchmarks.versus import Row
 
 
 def test_ratios_pair_the_runs_and_point_to_the_better_side():
@@ -147,6 +147,6 @@ def test_the_slope_is_the_power():
 
 
 def test_unknown_parts_are_refused():
-    result = CliRunner().invoke(cli.app, ["bench", "--only", "nonsense"])
+    result = CliRunner().invoke(app, ["--only", "nonsense"])
     assert result.exit_code == 2
     assert "train_dense_128" in result.output

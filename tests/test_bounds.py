@@ -12,10 +12,21 @@ from tests.configs import LinearGaussian
 from zoo import bounds
 from zoo.bounds import Latent
 from zoo.draws import Sample, seed_words
+from zoo.objectives import ELBO
 
 tfd = tfp.distributions
 
 FLOAT32 = 1e-4  # relative: sums of tens of float32 terms
+
+
+def walk(model, x, num_samples, seed=0):
+    """The draw that has walked through a model, and its log p(x|z), `[K*B]`."""
+    draw, x = (
+        Sample(seed_words(seed), num_samples * len(x), num_samples),
+        tf.constant(x),
+    )
+    out = model.walk(draw, model.features(x, {}), {})
+    return draw, model.likelihood(out, {}).log_prob(draw.repeat(x))
 
 
 def normal_latent(loc, scale, num_samples):
@@ -26,7 +37,9 @@ def normal_latent(loc, scale, num_samples):
     latents = []
     for posterior in (diagonal, full):
         z = posterior.sample(num_samples, seed=(1, 2))
-        latents.append(Latent(z, posterior.log_prob(z), posterior, prior))
+        log_q = tf.reshape(posterior.log_prob(z), [-1])
+        z = tf.reshape(z, [-1, z.shape[-1]])
+        latents.append(Latent(z, log_q, posterior, prior))
     return latents
 
 
@@ -37,11 +50,11 @@ def test_exact_posterior_makes_every_bound_exact(orthogonal, head):
     linear = LinearGaussian.make(orthogonal)
     model, x = linear.model(head), linear.data(16)
     exact = linear.marginal.logpdf(x)
-    log_w = model.log_weights(x, num_samples=8)
+    log_w = model.log_weights(x, num_importance_samples=8)
     np.testing.assert_allclose(log_w, np.tile(exact, (8, 1)), rtol=FLOAT32)
     np.testing.assert_allclose(bounds.iw_elbo(log_w), exact, rtol=FLOAT32)
     for num_samples, chunk in ((1, 1), (1, 32), (7, 3), (8, 4), (33, 32)):
-        estimate = model.log_likelihood(x, num_samples, chunk=chunk)
+        estimate = model.log_prob(x, num_importance_samples=num_samples, chunk=chunk)
         np.testing.assert_allclose(estimate, exact, rtol=FLOAT32)
 
 
@@ -49,18 +62,18 @@ def test_elbo_of_the_exact_posterior():
     """Without an analytic rate every draw's ELBO is log p(x) itself."""
     linear = LinearGaussian.make(orthogonal=False)
     model, x = linear.model("full"), linear.data(16)
-    (latent,) = model.infer(x, Sample(3, seed_words(0)))
-    elbo = bounds.elbo(-model.likelihood(latent.z).log_prob(x), bounds.rate(latent))
-    np.testing.assert_allclose(elbo, linear.marginal.logpdf(x), rtol=FLOAT32)
+    draw, log_p = walk(model, x, 3)
+    elbo = draw.split(log_p - bounds.rate(*draw.latents))
+    exact = np.tile(linear.marginal.logpdf(x), (3, 1))
+    np.testing.assert_allclose(elbo, exact, rtol=FLOAT32)
 
 
 def test_elbo_of_the_exact_posterior_with_an_analytic_rate():
     linear = LinearGaussian.make(orthogonal=True)
     model, x = linear.model("exact"), linear.data(16)
-    (latent,) = model.infer(x, Sample(4000, seed_words(0)))
-    distortion = -model.likelihood(latent.z).log_prob(x)
-    elbo = bounds.elbo(distortion, bounds.rate(latent))
-    error = np.std(distortion, axis=0) / np.sqrt(4000)
+    draw, log_p = walk(model, x, 4000)
+    elbo = np.mean(draw.split(log_p - bounds.rate(*draw.latents)), axis=0)
+    error = np.std(draw.split(log_p), axis=0) / np.sqrt(4000)
     # 5 standard errors: 16 images at once
     np.testing.assert_array_less(np.abs(elbo - linear.marginal.logpdf(x)), 5 * error)
 
@@ -80,7 +93,7 @@ def test_iw_elbo_rises_to_the_exact_value():
     linear = LinearGaussian.make(orthogonal=True)
     model, x = linear.model("wrong"), linear.data(1)
     exact = linear.marginal.logpdf(x).item()
-    log_w = model.log_weights(x, num_samples=512 * 400)[:, 0]
+    log_w = model.log_weights(x, num_importance_samples=512 * 400)[:, 0]
     means, errors = [], []
     for num_samples in (1, 8, 64, 512):
         values = bounds.iw_elbo(tf.reshape(log_w, [num_samples, -1])).numpy()
@@ -98,7 +111,8 @@ def test_analytic_and_sampled_rate_agree(rng):
     loc = rng.normal(size=(3, 4)).astype("float32")
     scale = rng.uniform(0.3, 1.5, size=(3, 4)).astype("float32")
     diagonal, full = normal_latent(loc, scale, 4000)
-    analytic, sampled = bounds.rate(diagonal).numpy(), bounds.rate(full).numpy()
+    rates = (bounds.rate(latent).numpy() for latent in (diagonal, full))
+    analytic, sampled = (rate.reshape(4000, 3) for rate in rates)
     by_hand = (-np.log(scale) + (scale**2 + loc**2 - 1) / 2).sum(-1)
     np.testing.assert_allclose(analytic, np.tile(by_hand, (4000, 1)), rtol=FLOAT32)
     assert sampled.std(axis=0).min() > 0.1  # no closed form was used
@@ -111,22 +125,33 @@ def test_total_rate_sums_layers(rng):
         rng.normal(size=(3, 4)).astype("float32"), np.ones((3, 4), "float32"), 5
     )
     total = bounds.total_rate(latents)
-    assert total.shape == (5, 3)
+    assert total.shape == (5 * 3,)
     np.testing.assert_allclose(total, sum(map(bounds.rate, latents)), rtol=1e-6)
+
+
+def test_every_row_meets_its_own_image_s_distribution(rng):
+    loc = rng.normal(size=(3, 4)).astype("float32")
+    z = rng.normal(size=(5 * 3, 4)).astype("float32")
+    by_hand = stats.norm.logpdf(z, np.tile(loc, (5, 1))).sum(-1)
+    for rows in (loc, np.tile(loc, (5, 1))):  # one for each image, one for each draw
+        normal = tfd.Independent(tfd.Normal(rows, 1.0), 1)
+        log_prob = bounds.log_prob(normal, tf.constant(z))
+        np.testing.assert_allclose(log_prob, by_hand, rtol=FLOAT32)
 
 
 def test_log_weights_sum_events_as_scipy_does():
     linear = LinearGaussian.make(orthogonal=True)
     model, x = linear.model("wrong"), linear.data(4)
-    (latent,) = model.infer(x, Sample(3, seed_words(5)))
-    z = latent.z.numpy()
+    draw, _ = walk(model, x, 3, seed=5)
+    z = draw.split(draw.latents[0].z).numpy()
     mean = z @ linear.weights + linear.bias
     by_hand = (
         stats.norm.logpdf(x, mean, linear.sigma).sum(-1)
         + stats.norm.logpdf(z).sum(-1)
         - stats.norm.logpdf(z, 0, 1.1).sum(-1)
     )
-    np.testing.assert_allclose(model.log_weights(x, 3, seed=5), by_hand, rtol=FLOAT32)
+    log_w = model.log_weights(x, num_importance_samples=3, seed=5)
+    np.testing.assert_allclose(log_w, by_hand, rtol=FLOAT32)
 
 
 def blind_vae(scale, **kwargs):
@@ -150,7 +175,7 @@ def blind_terms(x, scale):
 @pytest.mark.parametrize("num_samples", [1, 3])
 def test_training_loss_is_the_batch_mean_of_event_sums(rng, num_samples):
     x = rng.normal(size=(6, 2)).astype("float32")
-    model = blind_vae(0.8, num_samples=num_samples, beta=2.5)
+    model = blind_vae(0.8, objective=ELBO(beta=2.5, num_samples=num_samples))
     model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
     logs = model.fit(x, batch_size=6, verbose=0).history
     distortion, rate = (term.mean() for term in blind_terms(x, 0.8))
@@ -172,11 +197,12 @@ def test_free_bits_in_the_training_loss(floor):
     x = np.array([[0.1, 0.0], [2.0, 1.0]], "float32")
     distortion, rate = blind_terms(x, 0.99)
     assert rate[0] < 0.5 < rate.mean() < 5.0  # the order of mean and maximum matters
-    model = blind_vae(0.99, free_bits=floor)
+    model = blind_vae(0.99, objective=ELBO(free_bits=floor))
     model(x)
     expected = distortion.mean() + max(floor, rate.mean())
     np.testing.assert_allclose(sum(model.losses), expected, rtol=FLOAT32)
-    np.testing.assert_allclose(model.rate_metric.result(), rate.mean(), rtol=FLOAT32)
+    reported = model._reports.means["rate"].result()
+    np.testing.assert_allclose(reported, rate.mean(), rtol=FLOAT32)
 
 
 def test_no_free_bits_leave_a_sampled_rate_unbiased():
@@ -205,7 +231,8 @@ def test_iw_elbo_does_not_overflow():
 @pytest.mark.parametrize("head", ["analytic", "sampled"])
 def test_gradient_is_the_finite_difference(head, rng):
     linear = LinearGaussian.make(orthogonal=True, data_dim=3)
-    model = linear.model("wrong" if head == "analytic" else "full", num_samples=2)
+    head = "wrong" if head == "analytic" else "full"
+    model = linear.model(head, objective=ELBO(num_samples=2))
     x = linear.data(5)
     start = [variable.numpy() for variable in model.non_trainable_variables]
 
@@ -243,4 +270,5 @@ def test_bernoulli_elbo_of_a_known_image():
     model = zoo.VAE(encoder, decoder, 2)
     model(np.array([[1.0, 1.0, 0.0]], "float32"))
     expected = -np.log(0.75 * 0.75 * 0.25)
-    np.testing.assert_allclose(model.distortion_metric.result(), expected, rtol=1e-6)
+    reported = model._reports.means["distortion"].result()
+    np.testing.assert_allclose(reported, expected, rtol=1e-6)

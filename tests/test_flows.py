@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 import zoo
 from zoo import flows
-from zoo.networks.made import MADE
+from zoo.flows.made import MADE
 
 tfd = tfp.distributions
 

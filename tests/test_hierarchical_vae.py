@@ -15,7 +15,8 @@ from tests.test_battery import fixed_normal
 from zoo import bounds
 from zoo.draws import Sample, seed_words
 from zoo.evaluation import information
-from zoo.hierarchy import ConditionalNormal
+from zoo.heads import ConditionalNormal
+from zoo.objectives import ELBO
 from zoo.variants.hierarchical_vae import HierarchicalVAE
 from zoo.variants.ladder_vae import LadderVAE
 
@@ -38,6 +39,13 @@ def trained(request):
     model = build(request.param, **THREE_LAYERS)
     train(model)
     return model
+
+
+def inferred(model, x, samples=1, seed=0):
+    """The record of a walk with K draws of every image, and what it returned."""
+    x = tf.constant(x)
+    draw = Sample(seed_words(seed), samples * len(x), samples)
+    return draw, model.walk(draw, model.features(x, {}), {})
 
 
 def forward(network, y):
@@ -95,29 +103,33 @@ def check_against_numpy(model, posteriors_of, num_analytic):
     rates of the upper `num_analytic` layers are analytic, the others sampled.
     """
     x = BINARY[:8]
-    latents = model.infer(x, Sample(3, seed_words(5)))
-    draws = [np.float64(latent.z) for latent in latents]
+    draw, z_1 = inferred(model, x, samples=3, seed=5)
+    draws = [np.float64(draw.split(latent.z)) for latent in draw.latents]
     priors = layer_priors(model, draws)
     features = forward(model.encoder, np.float64(x))
     posteriors = posteriors_of(features, draws, priors)
     ratios = [log_ratio(*layer) for layer in zip(draws, posteriors, priors)]
     rates = [normal_rate(*layer) for layer in zip(posteriors, priors)]
     rates[num_analytic:] = ratios[num_analytic:]
-    for latent, rate in zip(latents, rates):
-        expected = np.broadcast_to(rate, (3, 8))
-        np.testing.assert_allclose(
-            bounds.rate(latent), expected, rtol=ROUNDING, atol=ROUNDING
-        )
+    for latent, rate in zip(draw.latents, rates):
+        found, expected = draw.split(bounds.rate(latent)), np.broadcast_to(rate, (3, 8))
+        np.testing.assert_allclose(found, expected, rtol=ROUNDING, atol=ROUNDING)
 
     logits = [forward(model.decoder, z) for z in draws[-1]]
     log_p = (x * logits - np.logaddexp(0, logits)).sum((-3, -2, -1))
-    terms = model.objective(x, latents, model.likelihood(*(z for z, *_ in latents)))
-    np.testing.assert_allclose(terms["distortion"], -log_p.mean(0), rtol=ROUNDING)
+    likelihood = model.likelihood(z_1, {})
+    terms = model.terms(draw, likelihood.log_prob(draw.repeat(tf.constant(x))))
+    distortion = draw.split(terms["distortion"])
+    np.testing.assert_allclose(distortion, -log_p, rtol=ROUNDING)
     total = sum(np.mean(rate) for rate in rates)
-    np.testing.assert_allclose(terms["rate"], total, rtol=ROUNDING)
+    np.testing.assert_allclose(terms["beta_rate"], total, rtol=ROUNDING)
 
-    log_w = log_p - sum(ratios)
-    np.testing.assert_allclose(model.log_weights(x, 3, seed=5), log_w, rtol=ROUNDING)
+    found, expected = weights(model, x, 3, seed=5), log_p - sum(ratios)
+    np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+
+
+def weights(model, x, samples, seed=0):
+    return model.log_weights(x, num_importance_samples=samples, seed=seed)
 
 
 class LinearToy:
@@ -241,17 +253,17 @@ def test_bottom_up_inference_equals_numpy():
 @BOTH
 def test_true_posterior_weighs_every_sample_the_same(cls):
     toy = LinearToy()
-    log_w = toy.model(cls).log_weights(toy.x, 50)
+    log_w = weights(toy.model(cls), toy.x, 50)
     expected = np.broadcast_to(toy.marginal.logpdf(toy.x), log_w.shape)
     np.testing.assert_allclose(log_w, expected, rtol=1e-4, atol=1e-4)  # float32
 
 
 @BOTH
-def test_log_likelihood_rises_to_the_exact_value(cls):
+def test_log_prob_rises_to_the_exact_value(cls):
     toy = LinearToy()
     model = toy.model(cls, widen=4.0)
     exact = toy.marginal.logpdf(toy.x)
-    log_w = np.float64(model.log_weights(toy.x, 4000))
+    log_w = np.float64(weights(model, toy.x, 4000))
     few, more, many = (
         np.logaddexp.reduce(log_w.reshape(-1, k, 8), axis=1).mean(0) - np.log(k)
         for k in (1, 8, 4000)
@@ -261,14 +273,17 @@ def test_log_likelihood_rises_to_the_exact_value(cls):
     assert (more < exact - 0.01).all()
     # Weights of about unit variance: 5 / sqrt(4000).
     np.testing.assert_allclose(many, exact, atol=0.08)
-    streamed = model.log_likelihood(toy.x, 4000, seed=1, chunk=1000)
+    options = {"num_importance_samples": 4000, "seed": 1, "chunk": 1000}
+    streamed = model.log_prob(toy.x, **options)
     np.testing.assert_allclose(streamed, exact, atol=0.08)
 
 
 @BOTH
 def test_ancestral_samples_have_the_models_moments(cls):
     toy, n = LinearToy(), 20_000
-    z_2, z_1 = toy.generative(cls).generate(Sample(n, seed_words(0)))
+    draw = Sample(seed_words(0), n)
+    z_1 = toy.generative(cls).walk(draw)
+    z_2 = draw.latents[0].z
     # Five standard errors: of a mean sd / sqrt(n), of a covariance at most
     # var * sqrt(2 / n).
     np.testing.assert_allclose(np.mean(z_2, 0), np.zeros(2), atol=5 / np.sqrt(n))
@@ -280,20 +295,22 @@ def test_ancestral_samples_have_the_models_moments(cls):
 
 
 def test_sampled_rates_agree_with_analytic_ones(trained):
-    latents = trained.infer(BINARY[:2], Sample(20_000, seed_words(0)))
-    for latent in latents:
-        sampled = latent.log_q - latent.prior.log_prob(latent.z)
-        difference = np.float64(sampled - bounds.rate(latent))
+    draw, _ = inferred(trained, BINARY[:2], samples=20_000)
+    for latent in draw.latents:
+        sampled = latent.log_q - bounds.log_prob(latent.prior, latent.z)
+        difference = np.float64(draw.split(sampled - bounds.rate(latent)))
         error = difference.std(0) / np.sqrt(len(difference))
         assert (abs(difference.mean(0)) <= 5 * error).all()
 
 
 def test_only_the_plain_hierarchy_samples_its_lower_rates(trained):
     """There z_2 tells about z_1, and KL(q(z_1|x) || p(z_1|z_2)) is not the rate."""
-    top, *lower = trained.infer(BINARY[:2], Sample(4, seed_words(0)))
-    assert (np.ptp(bounds.rate(top), axis=0) == 0).all() == (type(trained) is LadderVAE)
+    draw, _ = inferred(trained, BINARY[:2], samples=4)
+    top, *lower = draw.latents
+    spread = np.ptp(draw.split(bounds.rate(top)), axis=0)
+    assert (spread == 0).all() == (type(trained) is LadderVAE)
     for latent in lower:
-        ratio = latent.log_q - latent.prior.log_prob(latent.z)
+        ratio = latent.log_q - bounds.log_prob(latent.prior, latent.z)
         same = np.array_equal(bounds.rate(latent), ratio)
         assert same == (type(trained) is HierarchicalVAE)
 
@@ -302,13 +319,14 @@ def test_shapes_are_listed_top_first(trained):
     x = BINARY[:4]
     codes = trained.encode(x)
     assert [code.shape for code in codes] == [(4, 2), (4, 4), (4, LATENT_DIM)]
-    latents = trained.infer(x, Sample(5, seed_words(0)))
+    assert trained.latent_shapes == [(2,), (4,), (LATENT_DIM,)]
+    latents = inferred(trained, x, samples=5)[0].latents
     sizes = (2, 4, LATENT_DIM)
-    assert [latent.z.shape for latent in latents] == [(5, 4, size) for size in sizes]
-    assert [latent.log_q.shape for latent in latents] == [(5, 4)] * 3
+    assert [latent.z.shape for latent in latents] == [(5 * 4, size) for size in sizes]
+    assert [latent.log_q.shape for latent in latents] == [(5 * 4,)] * 3
     assert trained.decode(*codes).shape == x.shape
     assert trained.sample(6).shape == (6, *x.shape[1:])
-    assert trained.log_likelihood(x, 5, chunk=2).shape == (4,)
+    assert trained.log_prob(x, num_importance_samples=5, chunk=2).shape == (4,)
     np.testing.assert_array_equal(trained.reconstruct(x), trained.decode(*codes))
 
 
@@ -323,11 +341,12 @@ def test_answers_use_the_moving_statistics(trained):
 def test_information_reports_every_layer(trained):
     report = information(trained, BINARY, batch_size=len(BINARY), seed=9)
     codes = [code.numpy() for code in trained.encode(BINARY)]
-    assert report.active_units == [int((c.var(0) > 0.01).sum()) for c in codes]
-    latents = trained.infer(BINARY, Sample(1, seed_words(9)))
-    rates = [np.mean(bounds.rate(latent)) for latent in latents]
-    np.testing.assert_allclose(report.layer_rates, rates, rtol=ROUNDING)
-    np.testing.assert_allclose(report.rate, sum(rates), rtol=ROUNDING)
+    assert report["active_units"] == [int((c.var(0) > 0.01).sum()) for c in codes]
+    draw, _ = inferred(trained, BINARY, seed=9)
+    rates = [np.mean(bounds.rate(latent)) for latent in draw.latents]
+    found = [report[f"rate_{i}"] for i in (3, 2, 1)]
+    np.testing.assert_allclose(found, rates, rtol=ROUNDING)
+    np.testing.assert_allclose(report["rate"], sum(rates), rtol=ROUNDING)
 
 
 @BOTH
@@ -339,7 +358,7 @@ def test_fit_lowers_the_loss(cls, num_layers, num_samples):
         cls,
         upper_dims=(3, 2, 2)[: num_layers - 1],
         upper_units=(8, 8, 4)[: num_layers - 1],
-        num_samples=num_samples,
+        objective=ELBO(num_samples=num_samples),
     )
     loss = train(model, epochs=2)["loss"]
     assert np.isfinite(loss).all()
@@ -367,7 +386,7 @@ def test_one_layer_is_the_vae(cls):
     model = build(cls, posterior=zoo.DiagonalNormal(LATENT_DIM))
     model.set_weights(vae.get_weights())
     x = BINARY[:4]
-    np.testing.assert_array_equal(model.log_weights(x, 3), vae.log_weights(x, 3))
+    np.testing.assert_array_equal(weights(model, x, 3), weights(vae, x, 3))
     np.testing.assert_array_equal(model.sample(2), vae.sample(2))
     losses = [train(m)["loss"] for m in (model, vae)]
     np.testing.assert_allclose(*losses, rtol=1e-6)
@@ -387,26 +406,23 @@ def test_round_trips(trained, tmp_path):
         keras.saving.load_model(tmp_path / "model.keras"),
         type(trained).from_preset(tmp_path / "preset"),
     ):
-        np.testing.assert_array_equal(
-            again.log_weights(x, 2), trained.log_weights(x, 2)
-        )
+        np.testing.assert_array_equal(weights(again, x, 2), weights(trained, x, 2))
         np.testing.assert_array_equal(again.sample(2), trained.sample(2))
 
 
 @BOTH
 def test_free_bits_apply_to_each_layer(cls):
-    model = build(cls, **THREE_LAYERS, free_bits=100.0)  # above any layer's rate
-    latents = model.infer(BINARY[:4], Sample(1, seed_words(0)))
-    likelihood = model.likelihood(*(latent.z for latent in latents))
-    assert model.objective(BINARY[:4], latents, likelihood)["rate"] == 300.0
+    objective = ELBO(free_bits=100.0)  # above any layer's rate
+    model = build(cls, **THREE_LAYERS, objective=objective)
+    draw, _ = inferred(model, BINARY[:4])
+    assert model.terms(draw, tf.zeros(4))["beta_rate"] == 300.0
 
 
-@pytest.mark.parametrize("leading", [(), (5,), (4, 5), (2, 4, 5)])
-def test_conditional_normal_takes_any_leading_axes(leading, rng):
+def test_conditional_normal_equals_numpy(rng):
     head = ConditionalNormal(3, units=6)
-    y = tf.constant(rng.normal(size=(*leading, 2)), tf.float32)
+    y = tf.constant(rng.normal(size=(5, 2)), tf.float32)
     normal = head(y)
-    assert (normal.batch_shape, normal.event_shape) == (leading, (3,))
+    assert (normal.batch_shape, normal.event_shape) == ((5,), (3,))
     loc, variance = moments(head, y.numpy())
     np.testing.assert_allclose(normal.mean(), loc, rtol=1e-4, atol=1e-5)  # float32
     np.testing.assert_allclose(normal.variance(), variance, rtol=1e-4)
@@ -418,7 +434,7 @@ def test_conditional_normal_takes_any_leading_axes(leading, rng):
         ({"upper_dims": (2,)}, r"Received: upper_dims=\(2,\), upper_units=\(\)"),
         (
             {**THREE_LAYERS, "prior": zoo.StandardNormal(5)},
-            "latent_dim=2, as the top layer. Received: latent_dim=5",
+            r"`StandardNormal` must have latent_dim=2\. Received: latent_dim=5",
         ),
         (
             {**TWO_LAYERS, "prior": zoo.VampPrior(2, components=3)},
@@ -436,4 +452,5 @@ def test_sizes_that_do_not_fit_are_refused(options, message):
 def test_a_learned_prior_stands_on_top(cls):
     model = build(cls, **TWO_LAYERS, prior=zoo.MixturePrior(2, components=3))
     assert any("mixture_prior" in weight.path for weight in model.trainable_weights)
-    assert np.isfinite(model.log_likelihood(BINARY[:4], 8)).all()
+    log_prob = model.log_prob(BINARY[:4], num_importance_samples=8)
+    assert np.isfinite(log_prob).all()

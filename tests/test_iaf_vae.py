@@ -12,7 +12,9 @@ import zoo
 from tests import configs
 from zoo import bounds
 from zoo.draws import Sample
-from zoo.variants.iaf_vae import IAFVAE, IAFPosterior
+from zoo.heads import IAFPosterior
+from zoo.objectives import ELBO
+from zoo.variants.iaf_vae import IAFVAE
 
 tfd = tfp.distributions
 
@@ -35,7 +37,7 @@ def test_with_wide_open_gates_it_is_the_diagonal_vae(digits, rng):
     plain.posterior_head.set_weights(model.posterior_head.base.get_weights())
     np.testing.assert_array_equal(model.encode(digits)[0], plain.encode(digits)[0])
     found, expected = (
-        m.log_likelihood(digits, num_samples=5, seed=3) for m in (model, plain)
+        m.log_prob(digits, num_importance_samples=5, seed=3) for m in (model, plain)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -71,7 +73,7 @@ def test_a_linear_flow_is_the_exact_posterior_of_a_linear_model():
     made.layers[0].kernel.assign(tf.ones([1, 2, 4]))
     made.layers[0].length.assign([[0, 0, -unit[1, 0], 0]])  # m_1, s_1, m_2, s_2
     x = exact.data(20)
-    log_w = model.log_weights(x, num_samples=3)
+    log_w = model.log_weights(x, num_importance_samples=3)
     expected = np.broadcast_to(exact.marginal.logpdf(x), log_w.shape)
     np.testing.assert_allclose(log_w, expected, atol=1e-4)  # float32 sums
 
@@ -79,16 +81,18 @@ def test_a_linear_flow_is_the_exact_posterior_of_a_linear_model():
 @pytest.mark.parametrize(("gated", "context_dim"), [(True, 5), (False, 5), (False, 0)])
 def test_log_q_of_a_draw_is_the_posterior_s(gated, context_dim, digits, rng):
     model = shake(build(gated=gated, context_dim=context_dim), rng)
-    (latent,) = model.infer(digits[:6], Sample(4, tf.constant([0, 1])))
-    by_inverse = latent.posterior.log_prob(tf.identity(latent.z))
-    np.testing.assert_allclose(latent.log_q, by_inverse, atol=1e-3)
+    draw = Sample(tf.constant([0, 1]), rows=4 * 6, samples=4)
+    model.walk(draw, model.features(digits[:6], {}), {})
+    (latent,) = draw.latents
+    by_inverse = latent.posterior.log_prob(draw.split(latent.z))  # a copy, uncached
+    np.testing.assert_allclose(draw.split(latent.log_q), by_inverse, atol=1e-3)
     monte_carlo = latent.log_q - latent.prior.log_prob(latent.z)
     np.testing.assert_array_equal(bounds.rate(latent), monte_carlo)
 
 
 def test_codes_are_the_flow_of_the_base_mean(digits, rng):
     model = shake(build(), rng)
-    posterior = model.posterior(digits)
+    posterior = model.posterior(model.features(digits, {}))
     expected = posterior.bijector.forward(posterior.distribution.mean())
     np.testing.assert_allclose(model.encode(digits)[0], expected, atol=1e-6)  # a graph
 
@@ -108,11 +112,12 @@ def test_fit_lowers_the_loss_and_moves_every_weight_of_every_step():
 def test_free_bits_are_respected(digits):
     """The floor replaces the rate below it, and leaves it alone above."""
     for floor in (0.01, 50.0):
-        model = build(free_bits=floor)
-        latents = model.infer(digits, Sample(1, tf.constant([0, 1])))
-        rate = float(tf.reduce_mean(bounds.total_rate(latents)))
-        likelihood = model.likelihood(latents[0].z)
-        found = float(model.objective(digits, latents, likelihood)["rate"])
+        model = build(objective=ELBO(free_bits=floor))
+        draw = Sample(tf.constant([0, 1]), rows=len(digits))
+        z = model.walk(draw, model.features(digits, {}), {})
+        rate = float(tf.reduce_mean(bounds.total_rate(draw.latents)))
+        log_p = model.likelihood(z, {}).log_prob(digits)
+        found = float(model.terms(draw, log_p)["beta_rate"])
         assert 0.01 < rate < 50
         assert found == pytest.approx(max(rate, floor))
 
@@ -120,7 +125,7 @@ def test_free_bits_are_respected(digits):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: build(gated=False, context_dim=5, forget_bias=1.0, beta=0.5),
+        lambda: build(gated=False, context_dim=5, forget_bias=1.0, objective=ELBO(0.5)),
         lambda: build(context_dim=0),
         lambda: configs.build(
             posterior=IAFPosterior(configs.LATENT_DIM, steps=2, units=(8, 8))
@@ -144,7 +149,8 @@ def test_round_trips(make, digits, tmp_path, rng):
     ):
         assert type(copy) is type(model)
         np.testing.assert_array_equal(
-            copy.log_weights(digits, 2), model.log_weights(digits, 2)
+            copy.log_weights(digits, num_importance_samples=2),
+            model.log_weights(digits, num_importance_samples=2),
         )
 
 

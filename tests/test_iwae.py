@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 import zoo
 from tests import configs
 from zoo import bounds
-from zoo.draws import Sample, seed_words
+from zoo.draws import seed_words
 from zoo.priors import Prior
 
 tfd = tfp.distributions
@@ -23,6 +23,19 @@ class OneComponent(Prior):
         return tfd.MixtureSameFamily(tfd.Categorical(logits=[0.0]), normal)
 
 
+def walked(model, x, seed=1):
+    """The record of one walk of training, and log p(x|z) `[K*B]`."""
+    x = tf.constant(x)
+    draw = model.objective.draw(seed_words(seed), len(x))
+    likelihood = model.likelihood(model.walk(draw, model.features(x, {}), {}), {})
+    return draw, likelihood.log_prob(draw.repeat(x))
+
+
+def loss_of_training(model, x, seed):
+    (term,) = model.terms(*walked(model, x, seed)).values()
+    return tf.reduce_mean(term)
+
+
 def loss_and_gradients(model, x):
     with tf.GradientTape() as tape:
         model(x, training=True)
@@ -34,7 +47,7 @@ def loss_and_gradients(model, x):
 def test_one_sample_is_the_vae(digits):
     prior = OneComponent(configs.LATENT_DIM)
     vae = configs.build(prior=prior)
-    iwae = configs.build(zoo.IWAE, prior=prior, num_samples=1)
+    iwae = configs.build(zoo.IWAE, prior=prior, num_importance_samples=1)
     (loss, gradients), (iw_loss, iw_gradients) = (
         loss_and_gradients(model, digits) for model in (vae, iwae)
     )
@@ -44,23 +57,19 @@ def test_one_sample_is_the_vae(digits):
 
 
 def test_the_loss_is_the_bound_by_hand(digits):
-    iwae = configs.build(zoo.IWAE, num_samples=7)
-    draw = Sample(7, seed_words(1))
-    latents = iwae.infer(digits, draw)
-    likelihood = iwae.likelihood(latents[0].z)
-    log_w = bounds.log_weights(likelihood.log_prob(digits), latents).numpy()
-    (term,) = iwae.objective(digits, latents, likelihood).values()
+    iwae = configs.build(zoo.IWAE, num_importance_samples=7)
+    draw, log_p = walked(iwae, digits)
+    log_w = draw.split(bounds.log_weights(log_p, draw.latents)).numpy()
+    (term,) = iwae.terms(draw, log_p).values()
     by_hand = -np.log(np.mean(np.exp(log_w.astype(np.float64)), axis=0))
     np.testing.assert_allclose(term, by_hand, rtol=1e-5)  # float32
 
 
 def test_beta_weighs_the_latents_terms(digits):
-    iwae = configs.build(zoo.IWAE, num_samples=3, beta=0.0)
-    latents = iwae.infer(digits, Sample(3, seed_words(1)))
-    likelihood = iwae.likelihood(latents[0].z)
-    (term,) = iwae.objective(digits, latents, likelihood).values()
-    log_p = likelihood.log_prob(digits)
-    np.testing.assert_allclose(term, -bounds.iw_elbo(log_p), rtol=1e-6)
+    iwae = configs.build(zoo.IWAE, num_importance_samples=3, beta=0.0)
+    draw, log_p = walked(iwae, digits)
+    (term,) = iwae.terms(draw, log_p).values()
+    np.testing.assert_allclose(term, -bounds.iw_elbo(draw.split(log_p)), rtol=1e-6)
 
 
 def gradients_per_repeat(model, x, repeats):
@@ -72,10 +81,7 @@ def gradients_per_repeat(model, x, repeats):
     }
     for seed in range(repeats):
         with tf.GradientTape(persistent=True) as tape:
-            latents = model.infer(x, Sample(model.num_samples, seed_words(seed)))
-            likelihood = model.likelihood(latents[0].z)
-            (term,) = model.objective(x, latents, likelihood).values()
-            loss = tf.reduce_mean(term)
+            loss = loss_of_training(model, x, seed)
         for name, group in groups.items():
             found = tape.gradient(loss, [w.value for w in weights[name]])
             group.append(np.concatenate([np.ravel(g) for g in found]))
@@ -88,7 +94,10 @@ def test_doubly_reparameterised_gradient_has_the_same_mean(beta):
     plain, doubly = (
         gradients_per_repeat(
             configs.build(
-                zoo.IWAE, num_samples=8, beta=beta, doubly_reparameterised=doubly
+                zoo.IWAE,
+                num_importance_samples=8,
+                beta=beta,
+                doubly_reparameterised=doubly,
             ),
             x,
             repeats=40,
@@ -107,25 +116,26 @@ def test_doubly_reparameterised_gradient_has_the_same_mean(beta):
 
 def test_doubly_reparameterised_passes_do_not_disturb_one_another(digits):
     """Two batches under one tape, and a gradient where no objective follows."""
-    model = configs.build(zoo.IWAE, doubly_reparameterised=True)
+    model = configs.build(
+        zoo.IWAE, num_importance_samples=4, doubly_reparameterised=True
+    )
     kernel = model.posterior_head.weights[0].value
-
-    def loss(x, seed):
-        latents = model.infer(x, Sample(4, seed_words(seed)))
-        (term,) = model.objective(x, latents, model.likelihood(latents[0].z)).values()
-        return tf.reduce_mean(term)
-
     apart = []
     for seed, x in enumerate((digits[:8], digits[8:16])):
         with tf.GradientTape() as tape:
-            value = loss(x, seed)
+            value = loss_of_training(model, x, seed)
         apart.append(tape.gradient(value, kernel))
     with tf.GradientTape() as tape:
-        value = loss(digits[:8], 0) + loss(digits[8:16], 1)
+        one = loss_of_training(model, digits[:8], 0)
+        value = one + loss_of_training(model, digits[8:16], 1)
     together = tape.gradient(value, kernel)
     np.testing.assert_allclose(together, tf.add_n(apart), rtol=1e-4, atol=1e-5)
     with tf.GradientTape() as tape:
-        value = tf.reduce_mean(model.log_likelihood(digits[:8], 4))
+        value = tf.reduce_mean(model.log_prob(digits[:8], num_importance_samples=4))
+    assert np.isfinite(tape.gradient(value, kernel)).all()
+    with tf.GradientTape() as tape:
+        draw, _ = walked(model, digits[:8])
+        value = tf.reduce_mean(draw.latents[0].z)
     assert np.isfinite(tape.gradient(value, kernel)).all()
 
 
@@ -140,7 +150,7 @@ def test_doubly_reparameterised_gradient_is_silent_at_the_exact_posterior():
             vae.latent_dim,
             posterior=vae.posterior_head,
             likelihood=vae.likelihood_head,
-            num_samples=8,
+            num_importance_samples=8,
             doubly_reparameterised=doubly,
         )
         found = gradients_per_repeat(iwae, exact.data(16), repeats=5)["encoder"]
@@ -152,21 +162,19 @@ def test_doubly_reparameterised_gradient_is_silent_at_the_exact_posterior():
 def test_doubly_reparameterised_leaves_the_bound_alone(digits):
     plain = configs.build(zoo.IWAE)
     doubly = configs.build(zoo.IWAE, doubly_reparameterised=True)
-    np.testing.assert_allclose(
-        plain.log_likelihood(digits, 16), doubly.log_likelihood(digits, 16), rtol=1e-6
+    one, other = (
+        model.log_prob(digits, num_importance_samples=16) for model in (plain, doubly)
     )
+    np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
-def test_doubly_reparameterised_wants_a_diagonal_normal(digits):
+def test_doubly_reparameterised_wants_a_diagonal_normal():
     @keras.saving.register_keras_serializable("tests")
     class Full(zoo.DiagonalNormal):
         def call(self, features):
             diagonal = super().call(features)
             return tfd.MultivariateNormalDiag(diagonal.mean(), diagonal.stddev())
 
-    iwae = configs.build(
-        zoo.IWAE, posterior=Full(configs.LATENT_DIM), doubly_reparameterised=True
-    )
-    iwae.compile("adam", jit_compile=False)
+    posterior = Full(configs.LATENT_DIM)
     with pytest.raises(ValueError, match="must be a diagonal normal"):
-        iwae.fit(digits, verbose=0)
+        configs.build(zoo.IWAE, posterior=posterior, doubly_reparameterised=True)

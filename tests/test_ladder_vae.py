@@ -14,11 +14,13 @@ from tests.test_hierarchical_vae import (
     TWO_LAYERS,
     check_against_numpy,
     forward,
+    inferred,
     moments,
     train,
 )
-from zoo.draws import Sample, seed_words
+from zoo import internals
 from zoo.evaluation.batch_norm import refresh_batch_norm
+from zoo.objectives import ELBO
 from zoo.variants.ladder_vae import LadderVAE, merge
 
 tfd = tfp.distributions
@@ -76,22 +78,20 @@ def test_top_down_inference_equals_numpy():
 
 def test_merged_posterior_is_narrower_than_the_prior():
     model = build(LadderVAE, **THREE_LAYERS)
-    _, *lower = model.infer(BINARY[:4], Sample(3, seed_words(0)))
+    _, *lower = inferred(model, BINARY[:4], samples=3)[0].latents
     for latent in lower:
         assert (latent.posterior.variance() < latent.prior.variance()).numpy().all()
 
 
 def test_warm_up_raises_the_weight_of_the_rate():
     steps = 16
-    model = build(
-        LadderVAE, **THREE_LAYERS, beta=zoo.schedules.Linear(0.0, 1.0, steps=steps)
-    )
-    latents = model.infer(BINARY[:4], Sample(1, seed_words(0)))
-    likelihood = model.likelihood(*(latent.z for latent in latents))
-    full = sum(np.mean(zoo.bounds.rate(latent)) for latent in latents)
+    objective = ELBO(beta=zoo.schedules.Linear(0.0, 1.0, steps=steps))
+    model = build(LadderVAE, **THREE_LAYERS, objective=objective)
+    draw, _ = inferred(model, BINARY[:4])
+    full = sum(np.mean(zoo.bounds.rate(latent)) for latent in draw.latents)
     for step, beta in ((0, 0.0), (steps // 4, 0.25), (steps, 1.0), (2 * steps, 1.0)):
         model.step.assign(step)
-        weighted = model.objective(BINARY[:4], latents, likelihood)["rate"]
+        weighted = model.terms(draw, tf.zeros(4))["beta_rate"]
         np.testing.assert_allclose(weighted, beta * full, rtol=1e-6)
     model.step.assign(0)
     train(model)
@@ -116,7 +116,7 @@ def test_refreshing_changes_nothing_else_and_repeats():
     train(model)
     norms = [
         layer
-        for layer in model._flatten_layers()
+        for layer in internals.layers_of(model)
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     moving = {id(v) for norm in norms for v in norm.non_trainable_variables}
@@ -146,6 +146,6 @@ def test_bfloat16_networks_leave_the_hierarchy_in_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = build(LadderVAE, **THREE_LAYERS)
     assert np.isfinite(train(model)["loss"]).all()
-    latents = model.infer(BINARY[:2], Sample(1, seed_words(0)))
+    latents = inferred(model, BINARY[:2])[0].latents
     assert {latent.posterior.dtype for latent in latents} == {tf.float32}
     assert model.bottom_up[0](tf.zeros((1, 16))).dtype == tf.float32

@@ -24,8 +24,9 @@ def small_vae():
         zoo.networks.conv_decoder(3, (8, 8, 1), filters=(4,), units=8),
         latent_dim=3,
         likelihood=zoo.Normal(sigma=0.5),
-        beta=zoo.schedules.Linear(0.0, 1.0, steps=10),
-        free_bits=0.1,
+        objective=zoo.objectives.ELBO(
+            beta=zoo.schedules.Linear(0.0, 1.0, steps=10), free_bits=0.1
+        ),
     )
 
 

@@ -1,7 +1,9 @@
 """The command line, runs that survive a kill, and what a finished entry holds."""
 
+import functools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 
 import zoo
 from recipes import cli, datasets, demo, figures, publish, runs
-from tests import configs, digits_run
+from tests import configs, digits_run, small_models
 
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, ROOT / "tests" / "digits_run.py"]
@@ -71,7 +73,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
 def entry(tmp_path_factory):
     """A tiny model of digits, trained, measured, drawn, saved, exported, described."""
     folder = tmp_path_factory.mktemp("runs") / "tiny_digits"
-    run = runs.Run("tiny_digits", folder, epochs=1, seed=0, num_samples=5)
+    run = runs.Run("tiny_digits", folder, epochs=1, seed=0, num_importance_samples=5)
     data = datasets.load("digits")
     vae = zoo.VAE(
         zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
@@ -97,6 +99,41 @@ def test_an_entry_is_complete(entry):
     assert metrics["elbo"]["value"] == pytest.approx(-total)
     assert metrics["nll"]["value"] < -metrics["elbo"]["value"]
     assert "5 importance samples" in metrics["nll"]["protocol"]
+
+
+@pytest.mark.parametrize(
+    ("build", "binarise", "drawn"),
+    [
+        (small_models.RealNVP, False, {"samples", "history"}),
+        (small_models.SpatialVAE, True, {"samples", "reconstructions", "history"}),
+    ],
+    ids=["no latents", "spatial latents"],
+)
+def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path):
+    run = runs.Run(
+        "other", tmp_path, epochs=1, seed=0, num_importance_samples=5, test_images=50
+    )
+    data, model = datasets.load("digits"), build()
+    model.compile("adam", jit_compile=False)
+    model = run.fit(model, data, batch_size=128, binarise=binarise)
+    entry = publish.publish(run, model, data, about="Tiny.", binarise=binarise)
+    assert {file.stem for file in (entry / "figures").glob("*.png")} == drawn
+    metadata = zoo.presets.read_metadata(entry)
+    _, images = publish.test_images(metadata)
+    found = publish.check(zoo.load(entry), images)
+    assert found == pytest.approx(metadata["check"], rel=1e-5)
+    protocol = metadata["metrics"]["nll"]["protocol"]
+    assert protocol.startswith("exact" if model.exact else "5 importance samples")
+
+
+def test_the_demo_gets_an_answer_from_an_export(entry):
+    done = subprocess.run(
+        [sys.executable, "-c", demo.REQUEST, entry / "serving" / "1"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("3 samples, shape (3, 8, 8, 1)"), done.stderr
 
 
 def test_evaluate_repeats_the_card(entry, tmp_path):
@@ -172,6 +209,36 @@ def test_every_recipe_says_what_it_makes():
         assert recipe.__doc__.splitlines()[0].endswith(".")
         assert recipe.EPOCHS >= 1
         assert callable(recipe.train)
+
+
+@pytest.mark.parametrize("name", cli.recipe_names())
+def test_a_recipe_shows_all_that_it_does(name):
+    """Data, networks, optimiser and training are in its own file."""
+    text = (cli.ENTRIES / f"{name}.py").read_text()
+    for part in (
+        r"datasets\.load\(|^POINTS = |^TARGETS = ",
+        r"zoo\.networks\.|IAF\(",
+        r"keras\.optimizers\.Adam\(",
+        r"\bfit\(",
+    ):
+        assert re.search(part, text, re.MULTILINE), part
+    assert "recipes.entries" not in text
+
+
+@functools.cache
+def shipped_images(data: str) -> np.ndarray:
+    """The first test images of a card's data set, which the cards share."""
+    _, images = publish.test_images({"data": json.loads(data)})
+    return images[: publish.CHECK_IMAGES].copy()
+
+
+@pytest.mark.parametrize("name", zoo.list_presets())
+def test_a_shipped_entry_gives_what_its_card_promises(name):
+    metadata = zoo.presets.read_metadata(name)
+    images = shipped_images(json.dumps(metadata["data"]))
+    found = publish.check(zoo.load(name), images)
+    # Same draws; float sums may differ in order.
+    assert found == pytest.approx(metadata["check"], rel=1e-5)
 
 
 def test_a_grid_is_what_it_shows():

@@ -8,6 +8,7 @@ import tensorflow as tf
 import zoo
 from tests import configs
 from zoo import schedules
+from zoo.objectives import ELBO
 
 
 def test_linear_by_hand():
@@ -36,10 +37,10 @@ def test_constants_are_themselves():
     assert schedules.value(0.3, tf.constant(7)) == 0.3
 
 
-def losses(steps_per_execution, **kwargs):
+def losses(steps_per_execution, objective):
     """Mean loss of each pair of steps of a model that never changes."""
     linear = configs.LinearGaussian(np.zeros((2, 2)), np.zeros(2), 1.0)
-    model = linear.model("wrong", **kwargs)
+    model = linear.model("wrong", objective=objective)
     model.compile(
         keras.optimizers.SGD(0.0),
         steps_per_execution=steps_per_execution,
@@ -55,7 +56,7 @@ def losses(steps_per_execution, **kwargs):
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_beta_acts_at_its_step(steps_per_execution):
     ramp = zoo.schedules.Linear(0.0, 1.0, steps=6)
-    loss, distortion, rate = losses(steps_per_execution, beta=ramp)
+    loss, distortion, rate = losses(steps_per_execution, ELBO(beta=ramp))
     beta = np.minimum(np.arange(8) / 6, 1).reshape(4, 2).mean(axis=1)
     np.testing.assert_allclose(loss, distortion + beta * rate, rtol=1e-5)
 
@@ -63,7 +64,7 @@ def test_beta_acts_at_its_step(steps_per_execution):
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_free_bits_act_at_their_step(steps_per_execution):
     ramp = zoo.schedules.Linear(8.0, 0.0, steps=4)
-    loss, distortion, rate = losses(steps_per_execution, free_bits=ramp)
+    loss, distortion, rate = losses(steps_per_execution, ELBO(free_bits=ramp))
     floor = np.maximum(8 - 2 * np.arange(8), 0)
     expected = distortion + np.maximum(floor, rate).reshape(4, 2).mean(axis=1)
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
@@ -71,7 +72,7 @@ def test_free_bits_act_at_their_step(steps_per_execution):
 
 def test_keras_schedules_work():
     ramp = keras.optimizers.schedules.PolynomialDecay(0.5, 8, 0.0)
-    loss, distortion, rate = losses(2, beta=ramp)
+    loss, distortion, rate = losses(2, ELBO(beta=ramp))
     beta = 0.5 * (1 - np.arange(8) / 8).reshape(4, 2).mean(axis=1)
     np.testing.assert_allclose(loss, distortion + beta * rate, rtol=1e-5)
 

@@ -1,5 +1,6 @@
 """Serving: what is exported runs in TensorFlow's C++ loader and answers alike."""
 
+import re
 import resource
 
 import keras
@@ -12,29 +13,21 @@ import zoo
 from tests import configs
 from tests.serving_gate import ask, assert_serves
 from zoo import serving
-from zoo.bounds import Latent
 
 tfd = tfp.distributions
 networks = zoo.networks
 
+DRAWS = "num_importance_samples"
+
 
 class TwoLayerVAE(zoo.VAE):
-    """z_1 -> z_2 -> x, where z_2 is z_1 and unit noise."""
+    """z_2 -> z_1 -> x, where z_1 is z_2 and noise that is not normal."""
 
-    def infer(self, x, draw):
-        (top,) = super().infer(x, draw)
-        below = self.below(top.z)
-        return [top, Latent(*draw(below), below, below)]
-
-    def generate(self, draw):
-        (top,) = super().generate(draw)
-        return [top, draw(self.below(top))[0]]
-
-    def below(self, z):
-        return tfd.Independent(tfd.Normal(z, 1.0), 1)
-
-    def likelihood(self, top, bottom):
-        return super().likelihood(top - bottom / 2)
+    def walk(self, draw, features=None, given=None):
+        top = super().walk(draw, features, given)
+        below = tfd.Independent(tfd.Laplace(top, 1.0), 1)
+        bottom = draw(below, None if features is None else below)
+        return top - bottom / 2
 
 
 def conv_vae():
@@ -94,22 +87,68 @@ def test_half_precision_networks_serve_float32():
 
 def test_batched_samples_are_the_single_ones(served):
     seeds = np.random.default_rng(1).integers(-(2**63), 2**63 - 1, 16)
-    single = [("sample", {"num_samples": np.int32(1), "seed": seed}) for seed in seeds]
+    single = [("sample", {"n": np.int32(1), "seed": seed}) for seed in seeds]
     *single, batch = ask(served[1], [*single, ("sample_batched", {"seed": seeds})])
-    np.testing.assert_array_equal(
-        batch["x"], np.concatenate([answer["x"] for answer in single])
-    )
+    want = np.concatenate([answer["x"] for answer in single])
+    np.testing.assert_allclose(batch["x"], want, rtol=0, atol=1e-5 * want.max())
+    assert len(np.unique(batch["x"], axis=0)) == 16
 
 
-def test_likelihood_is_streamed_over_any_number_of_samples(served):
+def test_seeds_of_images_are_as_many_as_images(served):
+    with pytest.raises(ValueError, match=r"one for each image.*2 of them, n=3"):
+        served[0].sample(3, seed=np.int64([1, 2]))
+
+
+def log_prob(x, draws, seed):
+    """A request for `log_prob`, or with a seed of each row for its batched twin."""
+    name = "log_prob_batched" if np.ndim(seed) else "log_prob"
+    draws = np.broadcast_to(np.int32(draws), np.shape(seed))
+    return name, {"x": x, DRAWS: draws, "seed": np.int64(seed)}
+
+
+def test_batched_log_prob_does_not_depend_on_its_batch(served):
+    x, draws, seeds = noise(4), np.int32([1, 5, 33, 1500]), np.int64([7, -1, 7, 2**40])
+    single = [log_prob(x[i : i + 1], draws[i], seeds[i]) for i in range(4)]
+    batch = log_prob(x, draws, seeds)
+    turned = log_prob(x[::-1], draws[::-1], seeds[::-1])
+    *single, batch, turned = ask(served[1], [*single, batch, turned])
+    want = np.concatenate([answer["log_prob"] for answer in single])
+    np.testing.assert_array_equal(batch["log_prob"], want)
+    np.testing.assert_array_equal(turned["log_prob"], want[::-1])
+
+
+def test_log_prob_is_streamed_over_any_number_of_draws(served):
     model, folder = served
-    x, counts, seed = noise(3), np.int32([1, 33, 100]), np.int64(-1)
-    inputs = [{"x": x, "num_samples": count, "seed": seed} for count in counts]
-    answers = ask(folder, [("log_likelihood", each) for each in inputs])
+    x, counts, seed = noise(3), np.int32([1, 33, 100, 700]), np.int64(-1)
+    answers = ask(folder, [log_prob(x, count, seed) for count in counts])
     for count, answer in zip(counts, answers):
-        want = model.log_likelihood(x, count, seed)
+        options = {DRAWS: count, "seed": seed, "chunk": serving.DRAWS_AT_A_TIME // 3}
+        want = model.log_prob(x, **options)
         # Sums of 784 pixels in float32, in another order.
-        np.testing.assert_allclose(answer["log_likelihood"], want, rtol=1e-5)
+        np.testing.assert_allclose(answer["log_prob"], want, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "draws"), [(1, 2000), (3, 700), (256, 9), (1000, 2)], ids=str
+)
+def test_log_prob_decodes_no_more_at_a_time_and_no_more_at_all(
+    rows, draws, monkeypatch
+):
+    model, decoded = configs.build(), []
+    function, _ = serving._signatures(model)["log_prob"]
+    likelihood = model.likelihood
+    monkeypatch.setattr(
+        *(model, "likelihood"),
+        lambda out, given: decoded.append(len(out)) or likelihood(out, given),
+    )
+    tf.config.run_functions_eagerly(True)
+    try:
+        x = np.tile(configs.BINARY[:1], (rows, 1, 1, 1))
+        function(x, seed=tf.constant(0), num_importance_samples=tf.constant(draws))
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert max(decoded) <= serving.DRAWS_AT_A_TIME
+    assert sum(decoded) == rows * draws
 
 
 def test_wrong_requests_are_refused_in_clear_words(served):
@@ -119,29 +158,95 @@ def test_wrong_requests_are_refused_in_clear_words(served):
     def z(value, *shape):
         return {"z": np.full(shape, value, "float32")}
 
-    def draw(count, seed=0):
-        return {"num_samples": np.int32(count), "seed": np.int64(seed)}
+    def sample(n, seed=0):
+        return {"n": np.int32(n), "seed": np.int64(seed)}
+
+    def draws(count, seed=0, rows=2):
+        return log_prob(noise(rows), count, seed)
 
     wrong_shape = "x_0_0 [2,14,56,1] is not compatible with expected shape [?,28,28,1]"
+    one_bad = np.concatenate([noise(3), 255 + noise(1)])
+    together = "num_importance_samples of all rows together must be at most 500000"
     table = [
         ("serving_default", image(shape=(2, 14, 56, 1)), wrong_shape),
         ("encode", image(shape=(28, 28)), "[28,28] is not compatible"),
-        ("encode", image(shape=(0, 28, 28, 1)), "x must hold values in [0, 1]"),
         ("encode", image(255), "x must hold values in [0, 1]. Received:] [255 255"),
         ("encode", image(np.nan), "x must hold values in [0, 1]. Received:] [nan"),
+        ("encode", {"x": one_bad}, "x must hold values in [0, 1]. Received:] [255"),
         ("decode", z(0, 2, 4), "[2,4] is not compatible with expected shape [?,8]"),
         ("decode", z(np.inf, 2, 8), "z must hold finite values. Received:] [inf"),
-        ("sample", draw(0), "must hold values in [1, 1024]. Received:] [0]"),
-        ("sample", draw(2**31 - 1), "num_samples must hold values in [1, 1024]"),
-        ("sample", draw([1, 2]), "[2] is not compatible with expected shape []"),
-        ("sample", draw(1, [1, 2]), "[2] is not compatible with expected shape []"),
+        ("sample", sample(0), "n must hold values in [1, 1024]. Received:] [0]"),
+        ("sample", sample(2**31 - 1), "n must hold values in [1, 1024]"),
+        ("sample", sample([1, 2]), "[2] is not compatible with expected shape []"),
+        ("sample", sample(1, [1, 2]), "[2] is not compatible with expected shape []"),
         ("sample_batched", {"seed": np.int64(0)}, "[] is not compatible"),
-        ("log_likelihood", image(-1) | draw(1), "x must hold values in [0, 1]"),
-        ("log_likelihood", image() | draw(200_000), "num_samples must hold values"),
+        ("log_prob", draws(1)[1] | image(-1), "x must hold values in [0, 1]"),
+        (*draws(0), "num_importance_samples must hold values in [1, 500000]"),
+        (*draws(500_001), "num_importance_samples must hold values in [1, 500000]"),
+        (*draws(2000, rows=256), f"{together}. Received:] [512000]"),
+        (*draws(500_000, rows=1024), f"{together}. Received:] [5.12e+08]"),
+        (*draws([499_000, 1001], [0, 0]), f"{together}. Received:] [500001]"),
+        (*draws([1, 0], [0, 0]), "num_importance_samples must hold values in [1, "),
+        (*draws([1] * 3, [0] * 3), "seed must have 1 to 1024 rows, as many as"),
     ]
     answers = ask(served[1], [(signature, inputs) for signature, inputs, _ in table])
     for answer, (_, _, message) in zip(answers, table):
         assert message in answer
+
+
+def test_every_signature_refuses_an_empty_batch_and_one_too_large(served):
+    def requests(rows):
+        x, seeds = np.zeros((rows, 28, 28, 1), "float32"), np.zeros(rows, "int64")
+        return [
+            ("serving_default", {"x": x}),
+            ("encode", {"x": x}),
+            ("decode", {"z": np.zeros((rows, 8), "float32")}),
+            ("sample_batched", {"seed": seeds}),
+            log_prob(x, 1, 0),
+            log_prob(x, 1, seeds),
+            ("sample", {"n": np.int32(rows), "seed": np.int64(0)}),
+        ]
+
+    answers = iter(ask(served[1], [*requests(0), *requests(1025)]))
+    for rows in (0, 1025):
+        message = rf"must have 1 to 1024 rows.* Received:\] \[{rows}\]"
+        assert all(re.search(message, next(answers)) for _ in range(6))
+        wanted = f"n must hold values in [1, 1024]. Received:] [{rows}]"
+        assert wanted in next(answers)
+
+
+def test_answers_that_are_not_finite_are_refused(tmp_path):
+    model = vector_vae()
+    model.decoder.set_weights([1e4 * weight for weight in model.decoder.get_weights()])
+    z = np.zeros((2, configs.LATENT_DIM), "float32")
+    z[1] = 1e36
+    (answer,) = ask(serving.export(model, tmp_path), [("decode", {"z": z})])
+    assert re.search(
+        r"mean of these inputs is not finite. Received:\] \[-?(nan|inf)", answer
+    )
+
+
+def graph_size(model):
+    """Bytes of the graph behind `log_prob`."""
+    function = serving._traced(*serving._signatures(model)["log_prob"])
+    return function.graph.as_graph_def().ByteSize()
+
+
+def test_graphs_hold_no_masks():
+    def size(units):
+        return graph_size(configs.build(zoo.IAFVAE, steps=2, units=(units, units)))
+
+    bits = 2 * 512 * 512  # one for each weight between the hidden layers
+    assert size(512) - size(64) < bits / 8
+
+
+def test_graphs_grow_with_the_parts_of_a_flow_and_not_with_their_square():
+    def size(layers):
+        prior = zoo.FlowPrior(configs.LATENT_DIM, layers=layers, units=8)
+        return graph_size(configs.build(prior=prior))
+
+    two, six, ten = size(2), size(6), size(10)
+    assert ten - six < 1.1 * (six - two)
 
 
 def test_versions_count_up(tmp_path):

@@ -8,12 +8,12 @@ import pytest
 import zoo
 from recipes import cli, datasets
 from recipes.entries import (
-    ablations_mnist,
-    iaf_targets,
-    iaf_toy,
-    likelihoods_mnist,
-    reduction,
-    sigma_vaes_mnist,
+    compare_likelihoods_mnist,
+    compare_objectives_mnist,
+    compare_posteriors_toy,
+    compare_reductions,
+    compare_sigmas_mnist,
+    fit_iaf_toy,
 )
 from recipes.runs import Run
 
@@ -30,21 +30,21 @@ def small():
 @pytest.fixture(autouse=True)
 def toy_sizes(monkeypatch, small):
     monkeypatch.setattr(datasets, "load", lambda name: small)
-    kept = "anisotropic prior"
+    kept = {"anisotropic prior": compare_objectives_mnist.MODELS["anisotropic prior"]}
     for module, name, value in (
-        (iaf_toy, "SEEDS", 1),
-        (iaf_targets, "STEPS", 10),
-        (iaf_targets, "FORMS", {"plain": False}),
-        (sigma_vaes_mnist, "SIGMAS", ("per_pixel",)),
-        (reduction, "DIMENSIONS", (2,)),
-        (reduction, "DATA", ("mnist",)),
+        (compare_posteriors_toy, "SEEDS", 1),
+        (fit_iaf_toy, "STEPS", 10),
+        (fit_iaf_toy, "FORMS", {"plain": False}),
+        (compare_sigmas_mnist, "SIGMAS", ("per_pixel",)),
+        (compare_reductions, "DIMENSIONS", (2,)),
+        (compare_reductions, "DATA", ("mnist",)),
         (
-            likelihoods_mnist,
+            compare_likelihoods_mnist,
             "LIKELIHOODS",
             {"mass": {"logistics": lambda: zoo.DiscretisedLogistic(16, 2)}},
         ),
-        (ablations_mnist, "NUM_SAMPLES", 2),
-        (ablations_mnist, "MODELS", {kept: ablations_mnist.MODELS[kept]}),
+        (compare_objectives_mnist, "NUM_IMPORTANCE_SAMPLES", 2),
+        (compare_objectives_mnist, "MODELS", kept),
     ):
         monkeypatch.setattr(module, name, value)
 
@@ -52,12 +52,12 @@ def toy_sizes(monkeypatch, small):
 @pytest.mark.parametrize(
     "name",
     [
-        "ablations_mnist",
-        "iaf_targets",
-        "iaf_toy",
-        "likelihoods_mnist",
-        "reduction",
-        "sigma_vaes_mnist",
+        "compare_objectives_mnist",
+        "fit_iaf_toy",
+        "compare_posteriors_toy",
+        "compare_likelihoods_mnist",
+        "compare_reductions",
+        "compare_sigmas_mnist",
     ],
 )
 def test_a_study_leaves_its_numbers_and_a_picture(name, tmp_path):

@@ -9,9 +9,13 @@ import tensorflow_probability as tfp
 import zoo
 from tests import configs
 from tests.configs import assert_same_variables, snapshot
-from zoo.bounds import Latent
+from zoo.draws import Sample, seed_words
+from zoo.objectives import ELBO, IWELBO
 
 tfd = tfp.distributions
+
+
+NAMES = {"loss", "elbo", "rate", "distortion", "beta_rate"}
 
 
 def compiled(**kwargs):
@@ -32,6 +36,11 @@ def fit(model, x, epochs=1, **kwargs):
     return model.fit(x, epochs=epochs, **options).history
 
 
+def metric(model, name):
+    """The value of one of a model's metrics."""
+    return next(m.result().numpy() for m in model.metrics if m.name == name)
+
+
 # Training.
 
 
@@ -46,9 +55,7 @@ def test_fit_takes_arrays_and_data_sets_alike(digits, labels):
     dataset_logs = fit(by_dataset, dataset, validation_data=dataset.take(1))
     assert_same_variables(by_array, by_dataset, atol=1e-6)  # threads add in any order
     assert set(array_logs) == {
-        f"{prefix}{name}"
-        for prefix in ("", "val_")
-        for name in ("loss", "elbo", "rate", "distortion")
+        f"{prefix}{name}" for prefix in ("", "val_") for name in NAMES
     }
     for name, values in array_logs.items():
         np.testing.assert_allclose(values, dataset_logs[name], rtol=1e-4)
@@ -159,12 +166,10 @@ def test_steps_that_keras_would_round_up_are_refused(digits):
 
 
 def test_schedules_under_several_steps_per_execution(digits):
-    schedules = {
-        "beta": zoo.schedules.Linear(0.0, 2.0, steps=6),
-        "free_bits": zoo.schedules.Linear(1.0, 0.0, steps=6),
-    }
-    stepped = compiled(steps_per_execution=4, **schedules)
-    single = compiled(**schedules)
+    up, down = (zoo.schedules.Linear(*ends, steps=6) for ends in ((0, 2), (1, 0)))
+    objective = ELBO(beta=up, free_bits=down)
+    stepped = compiled(steps_per_execution=4, objective=objective)
+    single = compiled(objective=objective)
     for model in (stepped, single):
         fit(model, digits, epochs=2)
     assert_same_variables(stepped, single, atol=1e-5)  # rounding over 8 steps of 0.01
@@ -180,7 +185,7 @@ def test_samples_average(digits):
     """64 draws a step: the same expected loss at a 64th of the variance."""
     losses = {}
     for num_samples in (1, 64):
-        model = configs.build(num_samples=num_samples)
+        model = configs.build(objective=ELBO(num_samples=num_samples))
         model.decoder.layers[0].set_weights(
             [4 * weight for weight in model.decoder.layers[0].get_weights()]
         )  # so that z matters
@@ -199,7 +204,7 @@ def test_samples_average(digits):
 def test_evaluate_and_predict(vae, digits):
     before = snapshot(vae.encoder) | snapshot(vae.decoder)
     result = vae.evaluate(digits, verbose=0, return_dict=True)
-    assert set(result) == {"loss", "elbo", "rate", "distortion"}
+    assert set(result) == NAMES
     assert result["loss"] == pytest.approx(-result["elbo"], rel=1e-5)
     reconstruction = vae.predict(digits, verbose=0)
     assert reconstruction.shape == digits.shape
@@ -211,7 +216,7 @@ def test_callbacks(vae, digits, tmp_path):
         steps = 0
 
         def on_train_batch_end(self, batch, logs=None):
-            assert {"loss", "elbo", "rate", "distortion"} <= set(logs)
+            assert set(logs) >= NAMES
             self.steps += 1
 
     count = Count()
@@ -274,9 +279,11 @@ def test_half_precision_networks_learn(policy, digits):
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_training_goes_on_after_loading(digits, tmp_path, policy):
     keras.config.set_dtype_policy(policy)
-    through = compiled(beta=zoo.schedules.Linear(0.0, 1.0, steps=8))
+    through, first = (
+        compiled(objective=ELBO(zoo.schedules.Linear(0.0, 1.0, steps=8)))
+        for _ in range(2)
+    )
     fit(through, digits, epochs=2)
-    first = compiled(beta=zoo.schedules.Linear(0.0, 1.0, steps=8))
     fit(first, digits)
     first.save(tmp_path / "model.keras")
     keras.utils.set_random_seed(99)
@@ -301,18 +308,17 @@ def test_config_keeps_every_argument():
     model = configs.build(
         likelihood=zoo.Normal(0.3),
         posterior=zoo.DiagonalNormal(configs.LATENT_DIM, min_scale=0.2),
-        num_samples=3,
-        beta=zoo.schedules.Linear(0.0, 1.0, steps=5),
-        free_bits=0.25,
+        objective=ELBO(zoo.schedules.Linear(0.0, 1.0, steps=5), 0.25, num_samples=3),
         seed=7,
         name="mine",
     )
     copy = zoo.VAE.from_config(model.get_config())
     assert copy.likelihood_head.sigma == 0.3
     assert copy.posterior_head.min_scale == 0.2
-    assert (copy.num_samples, copy.free_bits, copy.seed) == (3, 0.25, 7)
-    assert copy.beta.get_config() == model.beta.get_config()
-    assert copy.name == "mine"
+    assert (copy.seed, copy.name) == (7, "mine")
+    one, other = copy.objective, model.objective
+    assert (one.num_samples, one.free_bits) == (3, 0.25)
+    assert one.beta.get_config() == other.beta.get_config()
 
 
 # Networks of one's own.
@@ -346,67 +352,62 @@ def test_own_networks_for_a_table():
     logs = fit(model, configs.TABLE, epochs=4)
     assert logs["loss"][-1] < logs["loss"][0]
     assert model.reconstruct(configs.TABLE).shape == configs.TABLE.shape
-    assert model.log_likelihood(configs.TABLE[:5]).shape == (5,)
+    assert model.log_prob(configs.TABLE[:5]).shape == (5,)
 
 
 # Hooks.
 
 
 class ShiftedPrior(zoo.VAE):
-    def prior(self):
+    def prior(self, given):
         return tfd.Independent(tfd.Normal(tf.fill([self.latent_dim], 3.0), 1.0), 1)
 
 
 class FixedPosterior(zoo.VAE):
-    def posterior(self, x):
-        loc = tf.fill([tf.shape(x)[0], self.latent_dim], 2.0)
+    def posterior(self, features):
+        loc = tf.fill([tf.shape(features)[0], self.latent_dim], 2.0)
         return tfd.Independent(tfd.Normal(loc, 0.5), 1)
 
 
 class HalfLikelihood(zoo.VAE):
-    def likelihood(self, z):
-        probs = tf.fill(tf.concat([tf.shape(z)[:-1], self.event_shape], 0), 0.5)
+    def likelihood(self, out, given):
+        probs = tf.fill([tf.shape(out)[0], *self.event_shape], 0.5)
         return tfd.Independent(
             tfd.Bernoulli(probs=probs, dtype=tf.float32), len(self.event_shape)
         )
 
 
 class NamedTerms(zoo.VAE):
-    def objective(self, x, latents, likelihood):
-        terms = super().objective(x, latents, likelihood)
-        return {**terms, "penalty": tf.fill([tf.shape(x)[0]], 7.0)}
+    def terms(self, draw, log_p):
+        return {**super().terms(draw, log_p), "penalty": tf.fill([draw.rows], 7.0)}
+
+
+class WalkingTerm(zoo.VAE):
+    """A walk that has something to add to the objective itself."""
+
+    def walk(self, draw, features=None, given=None):
+        z = super().walk(draw, features, given)
+        draw.terms["size_of_z"] = tf.reduce_sum(z**2, axis=-1)
+        return z
 
 
 class TwoLayers(zoo.VAE):
     """z2 ~ N(0, I), z1 ~ N(z2, I), and q likewise from one posterior head."""
 
-    def infer(self, x, draw):
-        posterior, prior = self.posterior(x), self.prior()
-        z2, log_q2 = draw(posterior)
-        lower = tfd.Independent(tfd.Normal(z2, 0.5), 1)
-        z1, log_q1 = draw(lower)
-        return [
-            Latent(z2, log_q2, posterior, prior),
-            Latent(z1, log_q1, lower, tfd.Independent(tfd.Normal(z2, 1.0), 1)),
-        ]
-
-    def generate(self, draw):
-        z2, _ = draw(self.prior())
-        z1, _ = draw(tfd.Independent(tfd.Normal(z2, 1.0), 1))
-        return [z2, z1]
-
-    def likelihood(self, z2, z1):
-        return super().likelihood(z1)
+    def walk(self, draw, features=None, given=None):
+        z2 = super().walk(draw, features, given)
+        prior, lower = (tfd.Independent(tfd.Normal(z2, s), 1) for s in (1.0, 0.5))
+        return draw(prior, None if features is None else lower)
 
 
 def test_prior_hook(digits):
     model = configs.build(ShiftedPrior)
-    (z,) = model.generate(lambda p: (p.sample(500, seed=(0, 1)), None))
+    z = model.walk(Sample(seed_words(1), 500))
     np.testing.assert_allclose(np.mean(z, axis=0), 3.0, atol=4 / np.sqrt(500))
     model(digits)
     plain = configs.build()
     plain(digits)
-    assert model.rate_metric.result() > plain.rate_metric.result() + 3
+    assert metric(model, "rate") > metric(plain, "rate") + 3
 
 
 def test_posterior_hook(digits):
@@ -416,27 +417,40 @@ def test_posterior_hook(digits):
     )
     model(digits)
     rate = configs.LATENT_DIM * (-np.log(0.5) + (0.5**2 + 2.0**2 - 1) / 2)
-    np.testing.assert_allclose(model.rate_metric.result(), rate, rtol=1e-5)
+    np.testing.assert_allclose(metric(model, "rate"), rate, rtol=1e-5)
 
 
 def test_likelihood_hook(digits):
     model = configs.build(HalfLikelihood)
     np.testing.assert_array_equal(model.sample(2), np.full((2, 8, 8, 1), 0.5))
     model(digits)
-    distortion = model.distortion_metric.result()
-    np.testing.assert_allclose(distortion, 64 * np.log(2), rtol=1e-5)
+    by_hand = 64 * np.log(2)
+    np.testing.assert_allclose(metric(model, "distortion"), by_hand, rtol=1e-5)
 
 
-def test_objective_hook(digits):
+def test_terms_hook(digits):
     model = configs.build(NamedTerms)
     model(digits)
     assert len(model.losses) == 3
-    assert model.losses[2] == 7.0
-    elbo = model.elbo_metric.result()
-    np.testing.assert_allclose(tf.add_n(model.losses), 7 - elbo, rtol=1e-5)
+    assert model.losses[2] == metric(model, "penalty") == 7.0
+    expected = 7 - metric(model, "elbo")
+    np.testing.assert_allclose(tf.add_n(model.losses), expected, rtol=1e-5)
 
 
-def test_infer_and_generate_hooks(digits):
+def test_terms_of_a_walk(digits):
+    """They are trained on beside the objective's, whichever it is."""
+    for objective in (ELBO(), IWELBO(num_importance_samples=3)):
+        model = configs.build(WalkingTerm, objective=objective)
+        model(digits)
+        *_, size = model.losses
+        assert size == metric(model, "size_of_z") > 0
+        plain = configs.build(objective=objective)
+        plain(digits)
+        expected = tf.add_n(plain.losses) + size
+        np.testing.assert_allclose(tf.add_n(model.losses), expected, rtol=1e-6)
+
+
+def test_walk_hook(digits):
     model = configs.build(TwoLayers)
     model.compile(configs.optimizer(), jit_compile=False)
     logs = fit(model, digits, epochs=3)
@@ -445,16 +459,45 @@ def test_infer_and_generate_hooks(digits):
     np.testing.assert_array_equal(codes[0], codes[1])  # the lower mean is z2
     assert model.decode(*codes).shape == digits.shape
     assert model.sample(5).shape == (5, 8, 8, 1)
-    log_w = model.log_weights(digits[:4], 6)
+    assert model.decode(codes[0]).shape == digits.shape  # z1 in the mean of its prior
+    np.testing.assert_array_equal(model.decode(codes[0]), model.decode(*codes))
+    x = tf.constant(digits[:4])
+    log_w = model.log_weights(x, num_importance_samples=6)
     assert log_w.shape == (6, 4)
     # by hand: both layers' log p - log q enter the weights
-    latents = model.infer(digits[:4], zoo.vae.Sample(6, zoo.vae.seed_words(0)))
-    by_hand = model.likelihood(*(latent.z for latent in latents)).log_prob(digits[:4])
-    for latent in latents:
-        by_hand += latent.prior.log_prob(latent.z) - latent.posterior.log_prob(latent.z)
-    np.testing.assert_allclose(log_w, by_hand, rtol=1e-4)
-    rates = zoo.bounds.total_rate(latents)
-    assert (rates > zoo.bounds.rate(latents[0])).numpy().all()
+    draw = Sample(seed_words(0), 6 * 4, 6)
+    z1 = model.walk(draw, model.features(x, {}), {})
+    by_hand = model.likelihood(z1, {}).log_prob(draw.repeat(x))
+    for latent in draw.latents:
+        z, batch = latent.z, latent.posterior.batch_shape[0]
+        rows = tf.reshape(z, [-1, batch, z.shape[-1]])  # its posterior's
+        by_hand -= tf.reshape(latent.posterior.log_prob(rows), [-1])
+        by_hand += latent.prior.log_prob(z)
+    np.testing.assert_allclose(log_w, draw.split(by_hand), rtol=1e-4)
+    rates = zoo.bounds.total_rate(draw.latents)
+    assert (rates > zoo.bounds.rate(draw.latents[0])).numpy().all()
+
+
+def test_every_layer_s_rate_is_a_metric(digits):
+    model = configs.build(TwoLayers)
+    model(digits)
+    rates = [metric(model, name) for name in ("rate_2", "rate_1")]
+    assert metric(model, "rate") == pytest.approx(sum(rates), rel=1e-6)
+    normal = 0.5**2 / 2 - np.log(0.5) - 0.5  # KL(N(z2, 0.25) || N(z2, 1)), each unit
+    assert rates[1] == pytest.approx(configs.LATENT_DIM * normal, rel=1e-5)
+
+
+def test_a_dict_of_x_is_x(vae, digits):
+    other = compiled()
+    fit(vae, digits)
+    fit(other, {"x": digits})
+    assert_same_variables(vae, other, atol=1e-6)
+    alone, named = compiled(), compiled()
+    expected = alone.evaluate(digits, verbose=0, return_dict=True)
+    found = named.evaluate({"x": digits}, verbose=0, return_dict=True)
+    assert found == pytest.approx(expected, rel=1e-6)
+    found, expected = named.predict({"x": digits}, verbose=0), alone.predict(digits)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 # Pure functions.
@@ -469,8 +512,8 @@ def test_pure_functions_write_nothing(vae, digits):
         lambda: vae.decode(np.zeros((2, configs.LATENT_DIM), "float32")),
         lambda: vae.reconstruct(digits),
         lambda: vae.sample(2, seed=3),
-        lambda: vae.log_weights(digits, 3, seed=3),
-        lambda: vae.log_likelihood(digits, 3, seed=3, chunk=2),
+        lambda: vae.log_weights(digits, num_importance_samples=3, seed=3),
+        lambda: vae.log_prob(digits, num_importance_samples=3, seed=3, chunk=2),
     ):
         np.testing.assert_array_equal(answer(), answer())
     assert_same_variables(vae, before)
@@ -478,13 +521,32 @@ def test_pure_functions_write_nothing(vae, digits):
 
 
 def test_pure_functions_run_in_a_graph(vae, digits):
-    graph = tf.function(lambda x, seed: vae.log_likelihood(x, 5, seed, chunk=2))
-    inside = graph(tf.constant(digits), tf.constant(3, tf.int64))
-    np.testing.assert_allclose(inside, vae.log_likelihood(digits, 5, 3, 2), rtol=1e-5)
+    def log_prob(x, seed):
+        return vae.log_prob(x, num_importance_samples=5, seed=seed, chunk=2)
+
+    inside = tf.function(log_prob)(tf.constant(digits), tf.constant(3, tf.int64))
+    np.testing.assert_allclose(inside, log_prob(digits, 3), rtol=1e-5)
+
+
+def test_an_incomplete_chunk_draws_no_more_than_it_needs(vae, digits):
+    """Five draws in chunks of two are the first ones of three chunks, not six draws."""
+    chunks = [
+        vae._log_weights(
+            Sample(tf.random.fold_in(seed_words(3), i), count * len(digits), count),
+            tf.constant(digits),
+            {},
+            vae.encoder(digits),
+        )
+        for i, count in enumerate((2, 2, 1))
+    ]
+    by_hand = zoo.bounds.iw_elbo(tf.concat(chunks, axis=0))
+    found = vae.log_prob(digits, num_importance_samples=5, seed=3, chunk=2)
+    np.testing.assert_allclose(found, by_hand, rtol=1e-5)
 
 
 def test_codes_are_posterior_means(vae, digits):
-    np.testing.assert_array_equal(vae.encode(digits)[0], vae.posterior(digits).mean())
+    posterior = vae.posterior(vae.features(digits, {}))
+    np.testing.assert_array_equal(vae.encode(digits)[0], posterior.mean())
 
 
 def test_decode_keeps_leading_axes(vae):
@@ -499,6 +561,6 @@ def test_event_shape(vae):
 def test_decode_is_the_likelihood_s_mean_in_one_graph_for_all_sizes(vae):
     z = tf.random.stateless_normal((5, configs.LATENT_DIM), (0, 0))
     for size in (1, 2, 3, 5):
-        expected = vae.likelihood(z[:size]).mean()
+        expected = vae.likelihood(z[:size], {}).mean()
         np.testing.assert_allclose(vae.decode(z[:size]), expected, atol=1e-6)
     assert vae._decode.experimental_get_tracing_count() <= 2  # of one size, of any

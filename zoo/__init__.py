@@ -8,8 +8,12 @@ if keras.backend.backend() != "tensorflow":
         f"importing keras. Received: backend={keras.backend.backend()!r}"
     )
 
-from zoo import bounds, evaluation, networks, schedules, serving
-from zoo.flows import IAF, iaf
+from zoo import bounds, draws, evaluation, networks, objectives, schedules, serving
+from zoo.checks import Field
+from zoo.flows import IAF, MADE, iaf
+from zoo.generative import GenerativeModel, Measures
+from zoo.heads import ConditionalNormal, DiagonalNormal, IAFPosterior
+from zoo.latent import LatentVariableModel
 from zoo.likelihoods import (
     Bernoulli,
     Categorical,
@@ -17,8 +21,6 @@ from zoo.likelihoods import (
     DiscretisedLogistic,
     Normal,
 )
-from zoo.networks.made import MADE
-from zoo.posteriors import DiagonalNormal
 from zoo.presets import list_presets, load
 from zoo.priors import (
     AnisotropicNormal,
@@ -35,44 +37,7 @@ from zoo.variants.beta_tcvae import BetaTCVAE
 from zoo.variants.beta_vae import BetaVAE
 from zoo.variants.capacity_vae import CapacityVAE
 from zoo.variants.hierarchical_vae import HierarchicalVAE
-from zoo.variants.iaf_vae import IAFVAE, IAFPosterior
+from zoo.variants.iaf_vae import IAFVAE
 from zoo.variants.iwae import IWAE
 from zoo.variants.ladder_vae import LadderVAE
 from zoo.variants.sigma_vae import SigmaVAE
-
-__all__ = [
-    "IAF",
-    "IAFVAE",
-    "IWAE",
-    "MADE",
-    "VAE",
-    "AnisotropicNormal",
-    "Autoencoder",
-    "Bernoulli",
-    "BetaTCVAE",
-    "BetaVAE",
-    "CapacityVAE",
-    "Categorical",
-    "ContinuousBernoulli",
-    "DiagonalNormal",
-    "DiscretisedLogistic",
-    "FlowPrior",
-    "HierarchicalVAE",
-    "IAFPosterior",
-    "LadderVAE",
-    "MixturePrior",
-    "Normal",
-    "SigmaVAE",
-    "SparsePrior",
-    "StandardNormal",
-    "StudentT",
-    "VampPrior",
-    "bounds",
-    "evaluation",
-    "iaf",
-    "list_presets",
-    "load",
-    "networks",
-    "schedules",
-    "serving",
-]

@@ -1,8 +1,9 @@
-"""Rates and bounds on log p(x), as pure functions.
+"""Rates and bounds on log p(x), as pure functions of what a walk drew.
 
 The convention of the whole library, kept here: natural logarithms (nats), summed
-over event dimensions by the distributions, one value per example, `K` latent samples
-on the leading axis. The mean over the batch is taken last, in `VAE.call`.
+over event dimensions by the distributions, one value per row. A batch of B images with
+K draws each has K * B rows, draw by draw: row k * B + b. The mean over the rows is
+taken last, in `GenerativeModel.call`.
 """
 
 import math
@@ -15,39 +16,57 @@ tfd = tfp.distributions
 
 
 class Latent(NamedTuple):
-    """One latent layer: a draw and the two distributions that the rate compares."""
+    """One latent layer of a walk: a draw and the two distributions of its rate.
 
-    z: tf.Tensor  # [K, B, D]
-    log_q: tf.Tensor | None  # [K, B] nats; None where nothing was drawn
-    posterior: tfd.Distribution
+    Each of these has one row, one for each image or one for each draw: batch shape
+    `[]`, `[B]` or `[K*B]`. Both have the same rows, or the prior has just one.
+    """
+
+    z: tf.Tensor  # [K*B, ...]
+    log_q: tf.Tensor | None  # [K*B] nats; None where nothing was drawn
+    posterior: tfd.Distribution | None  # None where z comes from the prior
     prior: tfd.Distribution
+    sampled_rate: bool = False  # the prior was known only after z was drawn
+
+
+def log_prob(distribution: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
+    """log density of every row of z `[K*B, ...]` in nats, `[K*B]`.
+
+    The distribution has one row, one for each image or one for each draw.
+    """
+    batch = distribution.batch_shape
+    if batch.rank == 0 or (batch[0] is not None and batch[0] == z.shape[0]):
+        return distribution.log_prob(z)
+    size = distribution.batch_shape_tensor()[0]
+    draws = tf.reshape(z, [-1, size, *z.shape[1:]])
+    return tf.reshape(distribution.log_prob(draws), [-1])
 
 
 def rate(latent: Latent) -> tf.Tensor:
-    """KL(q(z|x) || p(z)) of one latent layer in nats, `[K, B]`.
+    """KL(q(z|x) || p(z)) of one latent layer in nats, `[K*B]`.
 
     Analytic where TFP registers the divergence, otherwise its unbiased one-sample
-    estimate log q(z|x) - log p(z) (Kingma & Welling, 2014, section 2.3).
+    estimate log q(z|x) - log p(z) (Kingma & Welling, 2014, section 2.3). Where z was
+    drawn before its prior was known, the divergence at that z does not average to the
+    rate; the estimate does.
     """
-    try:
-        analytic = tfd.kl_divergence(latent.posterior, latent.prior)
-    except NotImplementedError:
-        return latent.log_q - latent.prior.log_prob(latent.z)
-    return tf.broadcast_to(analytic, tf.shape(latent.z)[:2])
+    if not latent.sampled_rate:
+        try:
+            analytic = tf.reshape(tfd.kl_divergence(*latent[2:4]), [-1])
+        except NotImplementedError:
+            pass
+        else:
+            return tf.tile(analytic, [tf.shape(latent.z)[0] // tf.shape(analytic)[0]])
+    return latent.log_q - log_prob(latent.prior, latent.z)
 
 
 def total_rate(latents: list[Latent]) -> tf.Tensor:
-    """Sum of the layers' rates in nats, `[K, B]`."""
+    """Sum of the layers' rates in nats, `[K*B]`."""
     return tf.add_n([rate(latent) for latent in latents])
 
 
-def distortion(x: tf.Tensor, likelihood: tfd.Distribution) -> tf.Tensor:
-    """-log p(x|z) in nats, averaged over the K samples, `[B]`."""
-    return -tf.reduce_mean(likelihood.log_prob(x), axis=0)
-
-
 def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
-    """max(floor, batch mean of the rate) in nats, `[K, B] -> []`; no floor at 0.
+    """max(floor, mean of the rate) in nats, `[K*B] -> []`; no floor at 0.
 
     The mean comes before the maximum, so that single examples may stay below the
     floor (Kingma et al., 2016, eq. 15). `floor` is in nats per latent layer.
@@ -57,29 +76,21 @@ def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
     return tf.where(floor > 0.0, tf.maximum(floor, mean), mean)
 
 
-def elbo(distortion: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-    """Evidence lower bound in nats, higher is better (Kingma & Welling, 2014, eq. 3).
-
-    `[K, B]` twice gives `[B]`: the K samples are averaged outside the logarithm.
-    """
-    return -tf.reduce_mean(distortion + rate, axis=0)
-
-
 def log_weights(log_likelihood: tf.Tensor, latents: list[Latent]) -> tf.Tensor:
-    """log p(x, z) - log q(z|x) in nats, `[K, B]` (Burda et al., 2016, eq. 7)."""
+    """log p(x, z) - log q(z|x) in nats, `[K*B]` (Burda et al., 2016, eq. 7)."""
     log_w = log_likelihood
-    for z, log_q, _, prior in latents:
-        log_w += prior.log_prob(z) - log_q
+    for latent in latents:
+        log_w += log_prob(latent.prior, latent.z) - latent.log_q
     return log_w
 
 
 def iw_elbo(log_w: tf.Tensor) -> tf.Tensor:
     """Importance-weighted bound in nats, `[K, B] -> [B]` (Burda et al., 2016, eq. 8).
 
-    log-mean-exp over the K samples; higher is better, and K = 1 is the ELBO.
+    log-mean-exp over the K draws; higher is better, and K = 1 is the ELBO.
     """
-    num_samples = tf.cast(tf.shape(log_w)[0], log_w.dtype)
-    return tf.reduce_logsumexp(log_w, axis=0) - tf.math.log(num_samples)
+    num_draws = tf.cast(tf.shape(log_w)[0], log_w.dtype)
+    return tf.reduce_logsumexp(log_w, axis=0) - tf.math.log(num_draws)
 
 
 def bits_per_dim(log_prob, event_shape: tuple[int, ...]):

@@ -1,11 +1,17 @@
-"""How latents are drawn: every model walks its layers and calls a draw.
+"""How a model's latents are drawn, and the record of what was drawn.
 
-A draw is called once per latent layer with that layer's distribution, in the order of
-their dependence. The first call adds the leading sample axis, later layers inherit it.
+A model walks its latent layers, top first, and calls a draw for each. The same walk
+infers and generates: with a posterior z comes from it, without one from the prior.
+K draws for each of B images lie on the batch axis, as rows k * B + b, so that no
+network meets an axis of draws.
 """
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from zoo import checks
+from zoo.bounds import Latent
+from zoo.heads.diagonal_normal import diagonal_normal
 
 tfd = tfp.distributions
 
@@ -15,39 +21,166 @@ def seed_words(seed) -> tf.Tensor:
     return tf.bitcast(tf.cast(seed, tf.int64), tf.int32)
 
 
-class Sample:
-    """Draws `num_samples` latents, repeatably: same seed, same draws.
+class Draw:
+    """Takes the latents of one walk and keeps the record of it.
 
     Args:
-        num_samples: size K of the leading axis.
-        seed: `int32[2]` stateless seed.
+        rows: K * B, the rows of every latent.
+        samples: K, draws for each image.
+
+    Attributes:
+        latents: the record, list of `Latent`, top layer first.
+        terms: what the walk itself adds to the objective, by name, in nats.
     """
 
-    def __init__(self, num_samples, seed: tf.Tensor):
-        self.sample_shape = [num_samples]
+    def __init__(self, rows, samples=1):
+        self.rows = rows
+        self.samples = samples
+        self.latents: list[Latent] = []
+        self.terms: dict[str, tf.Tensor] = {}
+
+    def __call__(self, prior, posterior=None, taken=None) -> tf.Tensor:
+        """Draws one latent layer, records it and returns z `[K*B, ...]`.
+
+        Args:
+            prior: p(z); see `Latent` for the rows of both distributions.
+            posterior: q(z|x), None to generate.
+            taken: z and log q, where `take` had to come before the prior was known.
+        """
+        z, log_q = taken or self.take(prior if posterior is None else posterior)
+        self.latents.append(Latent(z, log_q, posterior, prior, taken is not None))
+        return z
+
+    def take(self, distribution: tfd.Distribution):
+        """Returns z `[K*B, ...]` and log q `[K*B]` in nats, unrecorded."""
+        raise NotImplementedError
+
+    def repeat(self, tree):
+        """Every tensor `[B, ...]` of a structure for all K draws, `[K*B, ...]`."""
+        if isinstance(self.samples, int) and self.samples == 1:
+            return tree
+        return tf.nest.map_structure(
+            lambda t: tf.tile(t, [self.samples] + [1] * (len(t.shape) - 1)), tree
+        )
+
+    def split(self, t: tf.Tensor) -> tf.Tensor:
+        """`[K*B, ...]` as `[K, B, ...]`."""
+        return tf.reshape(t, tf.concat([[self.samples, -1], tf.shape(t)[1:]], axis=0))
+
+
+class Sample(Draw):
+    """Draws every latent, repeatably: same seed, same draws.
+
+    Args:
+        seed: `int32[2]` stateless seed; or, to generate, one for each row, `[rows, 2]`:
+            a row is then what its seed gives alone, and has no log q.
+        rows: K * B, the rows of every latent.
+        samples: K, draws for each image.
+    """
+
+    def __init__(self, seed: tf.Tensor, rows, samples=1):
+        super().__init__(rows, samples)
         self.seed = seed
 
-    def __call__(self, distribution: tfd.Distribution):
-        """Returns z `[K, B, D]` and its log density `[K, B]` in nats."""
+    def take(self, distribution):
+        if self.seed.shape.rank == 2:
+            return self._take_each(distribution), None
         seed, self.seed = tf.unstack(tf.random.split(self.seed, 2))
-        shape, self.sample_shape = self.sample_shape, []
-        return distribution.experimental_sample_and_log_prob(shape, seed=seed)
+        sample = distribution.experimental_sample_and_log_prob
+        if distribution.batch_shape.rank == 0:
+            return sample([self.rows], seed=seed)
+        if isinstance(self.samples, int) and self.samples == 1:
+            return sample([], seed=seed)
+        z, log_q = sample(
+            [self.rows // distribution.batch_shape_tensor()[0]], seed=seed
+        )
+        return tf.reshape(z, [-1, *z.shape[2:]]), tf.reshape(log_q, [-1])
+
+    def _take_each(self, distribution):
+        inner = getattr(distribution, "distribution", None)
+        batched = distribution.batch_shape.rank > 0
+        if hasattr(distribution, "bijector"):
+            return distribution.bijector.forward(self._take_each(inner))
+        if batched and isinstance(inner, tfd.Normal):  # one loop for the noise alone
+            noise = tfd.Sample(tfd.Normal(0.0, 1.0), distribution.event_shape)
+            return inner.loc + inner.scale * self._take_each(noise)
+
+        def take_one(row):
+            seed, following = tf.unstack(tf.random.split(row[1], 2))
+            one = distribution[..., row[0]] if batched else distribution
+            return one.sample(seed=seed), following
+
+        z = tf.TensorSpec(distribution.event_shape, distribution.dtype)
+        z, self.seed = tf.map_fn(
+            take_one,
+            (tf.range(self.rows), self.seed),
+            fn_output_signature=(z, tf.TensorSpec([2], tf.int32)),
+        )
+        return z
 
 
-class Centre:
-    """Takes each distribution's mean: the deterministic code of an image.
+class Mean(Draw):
+    """Takes each distribution's mean: the deterministic codes of an image.
 
     A flow has no closed-form mean; the image of its base mean stands in.
     """
 
-    def __init__(self):
-        self.first = True
-
-    def __call__(self, distribution: tfd.Distribution):
-        """Returns z `[1, B, D]` and, as nothing was drawn, no log density."""
+    def take(self, distribution):
         if hasattr(distribution, "bijector"):
             z = distribution.bijector.forward(distribution.distribution.mean())
         else:
             z = distribution.mean()
-        first, self.first = self.first, False
-        return (z[None] if first else z), None
+        if distribution.batch_shape.rank == 0:
+            z = tf.repeat(z[None], self.rows, axis=0)
+        return z, None
+
+
+class Given(Mean):
+    """Takes the given codes first, top layer first, then means of the prior.
+
+    Args:
+        codes: latents `[B, ...]` of the upper layers, or of all.
+        rows: B.
+    """
+
+    def __init__(self, codes, rows):
+        super().__init__(rows)
+        self.codes = list(codes)
+
+    def take(self, distribution):
+        return (self.codes.pop(0), None) if self.codes else super().take(distribution)
+
+
+class PathSample(Sample):
+    """Lets gradients reach the encoder through z only, each draw's weighted once more.
+
+    log q is that of z without the score of q. The weights are known only once the
+    decoder has seen z; the backward pass, which asks for them, comes later still.
+    Where no objective follows they are one.
+
+    Raises:
+        ValueError: if there are several latent layers, or the posterior is no diagonal
+            normal.
+    """
+
+    weights = None  # [K, B]
+
+    def __call__(self, prior, posterior=None, taken=None):
+        wanted = (
+            "The doubly reparameterised gradient needs a model of one latent layer."
+        )
+        checks.require(not (self.latents or taken), wanted, f"also {prior.name}")
+        z = self._weighed(self.take(posterior)[0])
+        normal = diagonal_normal(posterior)
+        loc, scale = tf.stop_gradient(normal.loc), tf.stop_gradient(normal.scale)
+        log_q = tfd.Independent(tfd.Normal(loc, scale), 1).log_prob(self.split(z))
+        self.latents.append(Latent(z, tf.reshape(log_q, [-1]), posterior, prior))
+        return z
+
+    def _weighed(self, z):
+        def weigh(upstream):
+            if self.weights is None:
+                return upstream
+            return upstream * tf.reshape(self.weights, [-1, 1])
+
+        return tf.custom_gradient(lambda z: (tf.identity(z), weigh))(z)

@@ -21,7 +21,6 @@ import keras
 
 FORMAT = 1
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
-YOUNG_OPTIONS = ("input_axes", "output_axes", "quantization_config")  # not in 3.12
 LOADERS = (  # Keras' own objects that read other files, or run what they hold
     "FlaxLayer",
     "JaxLayer",
@@ -40,7 +39,7 @@ def save(
     """Writes a model as an entry; replaces one that is there, file by file.
 
     Args:
-        model: a VAE.
+        model: the model to write.
         path: the entry's folder; its last part is the preset's name.
         metadata: what the writer knows: recipe, data set, seed, metrics, ...
 
@@ -52,7 +51,7 @@ def save(
     config = {
         "format": FORMAT,
         "registered_name": keras.saving.get_registered_name(type(model)),
-        "config": _portable(model.get_config()),
+        "config": model.get_config(),
     }
     _refuse_code(config["config"])
     bare = type(model).from_config(model.get_config())  # without optimizer state
@@ -155,19 +154,6 @@ def _folders() -> list[Path]:
     """Where entries live: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).parent
     return [package.parent / "saved_models", package / "saved_models"]
-
-
-def _portable(config):
-    """The config without unset options that the oldest supported Keras refuses."""
-    if isinstance(config, dict):
-        return {
-            name: _portable(value)
-            for name, value in config.items()
-            if not (name in YOUNG_OPTIONS and value is None)
-        }
-    if isinstance(config, list | tuple):
-        return [_portable(value) for value in config]
-    return config
 
 
 def _refuse_code(config) -> None:

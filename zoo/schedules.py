@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from zoo.checks import at_least_one
+from zoo import checks
 
 Schedule = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -22,11 +22,12 @@ class Linear(keras.optimizers.schedules.LearningRateSchedule):
 
     Example:
         warm_up = zoo.schedules.Linear(0.0, 1.0, steps=200 * steps_per_epoch)
-        vae = zoo.VAE(encoder, decoder, latent_dim=32, beta=warm_up)
+        objective = zoo.objectives.ELBO(beta=warm_up)
+        vae = zoo.VAE(encoder, decoder, latent_dim=32, objective=objective)
     """
 
     def __init__(self, start: float, end: float, steps: int):
-        at_least_one(steps=steps)
+        checks.at_least(1, steps=steps)
         self.start = start
         self.end = end
         self.steps = steps

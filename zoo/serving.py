@@ -1,39 +1,55 @@
-"""Export for TensorFlow Serving: a SavedModel with six signatures, free of Python.
+"""Export for TensorFlow Serving: a SavedModel with seven signatures, free of Python.
 
 | signature | inputs | outputs |
 |---|---|---|
 | `serving_default` | `x` `[B, *event]` | `reconstruction` `[B, *event]` |
-| `encode` | `x` `[B, *event]` | `z` `[B, D]` |
-| `decode` | `z` `[B, D]` | `mean` `[B, *event]` of p(x given z) |
-| `sample` | `num_samples`, `seed` `[]` | `x` `[num_samples, *event]` |
-| `sample_batched` | `seed` `[B]` | `x` `[B, *event]`, row i is `sample(1, seed[i])` |
-| `log_likelihood` | `x`, `num_samples`, `seed` | `log_likelihood` `[B]` in nats |
+| `encode` | `x` `[B, *event]` | `z` `[B, ...]` |
+| `decode` | `z` `[B, ...]` | `mean` `[B, *event]` of p(x given z) |
+| `sample` | `n`, `seed` `[]` | `x` `[n, *event]` |
+| `sample_batched` | `seed` `[B]` | `x` `[B, *event]` |
+| `log_prob` | `x`, `num_importance_samples`, `seed` `[]` | `log_prob` `[B]` in nats |
+| `log_prob_batched` | `x`, `num_importance_samples`, `seed` `[B]` | likewise |
 
-A model of several latent layers has `z_1` (the top), `z_2`, ... in place of `z`.
-`num_samples` is int32 and `seed` int64; all else is float32, and `x` is in the units
-of the training data. Same seed, same answer: no request changes the model's state.
-Wrong shapes, values outside the likelihood's support and counts beyond `MAX_IMAGES`
-or `MAX_DRAWS` are refused.
+A model of L latent layers has `z_L` (the top), ..., `z_1` in place of `z`. Conditions
+are further inputs of B rows; `sample` then draws one image for each of them in place of
+`n`. An exact model's `log_prob` takes `x` alone and has no batched twin.
+
+Counts are int32, seeds int64, other dtypes the model's; `x` is in the units of the
+training data. Same seed, same answer: no request changes the model.
 
 The server batches requests along their first axis, which a scalar does not have: with
-`--enable_batching`, and in REST's `instances`, draw images with `sample_batched`.
+`--enable_batching`, and in REST's `instances`, take the batched twins. Each row has its
+own seed and an answer that does not depend on the other rows: that of `log_prob` for
+this row alone, bit by bit, or of `sample` for n = 1, up to 1e-5 of the largest value,
+since sums over a larger batch round differently.
+
+Refused are wrong shapes, values outside the support, empty batches, more than
+`MAX_ROWS` rows, more than `MAX_DRAWS` draws over all rows, and answers that are not
+finite. A request is refused as a whole: one bad row refuses its batch, and where the
+server batches, the rows of other clients too. Check rows before you send them.
 """
 
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from zoo.vae import VAE
+from zoo.checks import Field
+from zoo.generative import GenerativeModel
 
-MAX_IMAGES = 1024  # a `sample` request holds them in memory all at once
-MAX_DRAWS = 100_000  # a `log_likelihood` request streams them
+MAX_ROWS = 1024  # of a request
+MAX_DRAWS = 500_000  # importance samples of all rows of a request together
+DRAWS_AT_A_TIME = 1024  # of all rows together: what a request decodes in one go
+DRAWS = "num_importance_samples"
 
 
-def export(model: VAE, path: str | os.PathLike, *, warmup: bool = True) -> Path:
+def export(
+    model: GenerativeModel, path: str | os.PathLike, *, warmup: bool = True
+) -> Path:
     """Writes the model as the next version under `path`, whole or not at all.
 
     Args:
@@ -48,8 +64,9 @@ def export(model: VAE, path: str | os.PathLike, *, warmup: bool = True) -> Path:
     Example:
         zoo.serving.export(vae, "saved_models/vae_mnist/serving")
     """
-    signatures = _signatures(model)
-    needed = {id(v) for function in signatures.values() for v in function.variables}
+    table = _signatures(model)
+    functions = {name: _traced(*row) for name, row in table.items()}
+    needed = {id(v) for function in functions.values() for v in function.variables}
     module = tf.Module()
     module.weights = [w.value for w in model.weights if id(w.value) in needed]
     path = Path(path)
@@ -59,107 +76,144 @@ def export(model: VAE, path: str | os.PathLike, *, warmup: bool = True) -> Path:
     with tempfile.TemporaryDirectory(prefix=".", dir=path) as scratch:
         folder = Path(scratch, version.name)
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, str(folder), signatures, options)
+        tf.saved_model.save(module, str(folder), functions, options)
         if warmup:
-            _write_warmup(signatures, folder, model.likelihood_head.support)
+            _write_warmup(table, folder)
         folder.rename(version)
     return version
 
 
-def _signatures(model):
-    """The model's pure functions, traced behind a check of their inputs."""
-    event = model.event_shape
-    support = model.likelihood_head.support
-    images = tf.TensorSpec((None, *event), tf.float32, "x")
-    count = tf.TensorSpec((), tf.int32, "num_samples")
-    one_seed = tf.TensorSpec((), tf.int64, "seed")
-    seeds = tf.TensorSpec((None,), tf.int64, "seed")
-    layers = _trace(model.encode, x=images).structured_outputs
-    names = [f"z_{rank}" for rank in range(1, len(layers) + 1)] if layers[1:] else ["z"]
-    codes = {
-        name: tf.TensorSpec(layer.shape, tf.float32, name)
-        for name, layer in zip(names, layers)
+def _signatures(model) -> dict[str, tuple[Callable, dict[str, Field]]]:
+    """The model's pure functions and their inputs, batch axis and all."""
+    given = {k: f._replace(shape=(None, *f.shape)) for k, f in model.fields.items()}
+    x = {"x": given.pop("x")}
+    layers = model.encode(*model.example())
+    names = model.names_of_layers("z", len(layers)) if layers[1:] else ["z"]
+    z = {k: Field((None, *z.shape[1:]), z.dtype) for k, z in zip(names, layers)}
+    n = {"n": Field((), "int32", (1, MAX_ROWS))}
+    seed, seeds = ({"seed": Field(batch, "int64")} for batch in ((), (None,)))
+    draws, draws_of_rows = (
+        {DRAWS: Field(batch, "int32", (1, MAX_DRAWS))} for batch in ((), (None,))
+    )
+
+    def reconstruct(x, **given):
+        return {"reconstruction": model.reconstruct(x, given)}
+
+    def encode(x, **given):
+        return dict(zip(names, model.encode(x, given)))
+
+    def decode(**given):
+        z = [given.pop(name) for name in names]
+        return {"mean": model.decode(*z, given=given)}
+
+    def sample(seed, n=None, **given):
+        for rows in given.values():
+            n = tf.shape(rows)[0]
+        return {"x": model.sample(n, given, seed=seed)}
+
+    def sample_batched(seed, **given):
+        return {"x": model.sample(tf.shape(seed)[0], given, seed=seed)}
+
+    def exact_log_prob(x, **given):
+        return {"log_prob": model.log_prob(x, given)}
+
+    def log_prob(x, seed, num_importance_samples, **given):
+        rows = tf.shape(x)[0]
+        options = {
+            DRAWS: _bounded(num_importance_samples, rows * num_importance_samples),
+            "chunk": tf.maximum(1, DRAWS_AT_A_TIME // rows),
+        }
+        return {"log_prob": model.log_prob(x, given, seed=seed, **options)}
+
+    def log_prob_batched(**rows):
+        def one(row):
+            scalars = {name: row.pop(name) for name in ("seed", DRAWS)}
+            row = {name: value[None] for name, value in row.items()}
+            return log_prob(**row, **scalars)["log_prob"][0]
+
+        total = tf.reduce_sum(tf.cast(rows[DRAWS], tf.int64))
+        rows[DRAWS] = _bounded(rows[DRAWS], total)
+        spec = tf.TensorSpec((), tf.float32)
+        nats = tf.map_fn(one, rows, fn_output_signature=spec, parallel_iterations=1)
+        return {"log_prob": nats}
+
+    table = {
+        "serving_default": (reconstruct, x | given),
+        "encode": (encode, x | given),
+        "decode": (decode, z | given),
+        "sample": (sample, seed | (given or n)),
+        "sample_batched": (sample_batched, seeds | given),
     }
-
-    def reconstruct(x):
-        return {"reconstruction": model.reconstruct(_checked(x, images, *support))}
-
-    def encode(x):
-        return dict(zip(names, model.encode(_checked(x, images, *support))))
-
-    def decode(**z):
-        return {
-            "mean": model.decode(*(_checked(z[name], codes[name]) for name in names))
-        }
-
-    def sample(num_samples, seed):
-        num_samples = _checked(num_samples, count, 1, MAX_IMAGES)
-        return {"x": model.sample(num_samples, _checked(seed, one_seed))}
-
-    def sample_batched(seed):
-        # One row at a time: sums over a larger batch round differently.
-        return {
-            "x": tf.map_fn(
-                lambda row: model.sample(1, row)[0],
-                _checked(seed, seeds),
-                fn_output_signature=tf.TensorSpec(event, tf.float32),
-            )
-        }
-
-    def log_likelihood(x, num_samples, seed):
-        x = _checked(x, images, *support)
-        num_samples = _checked(num_samples, count, 1, MAX_DRAWS)
-        seed = _checked(seed, one_seed)
-        return {"log_likelihood": model.log_likelihood(x, num_samples, seed)}
-
+    if model.exact:
+        return {**table, "log_prob": (exact_log_prob, x | given)}
     return {
-        "serving_default": _trace(reconstruct, x=images),
-        "encode": _trace(encode, x=images),
-        "decode": _trace(decode, **codes),
-        "sample": _trace(sample, num_samples=count, seed=one_seed),
-        "sample_batched": _trace(sample_batched, seed=seeds),
-        "log_likelihood": _trace(
-            log_likelihood, x=images, num_samples=count, seed=one_seed
-        ),
+        **table,
+        "log_prob": (log_prob, x | seed | draws | given),
+        "log_prob_batched": (log_prob_batched, x | seeds | draws_of_rows | given),
     }
 
 
-def _trace(function, **specs):
-    return tf.function(function, autograph=False).get_concrete_function(**specs)
+def _traced(function, inputs: dict[str, Field]):
+    """The function behind checks of what it is asked and of what it answers."""
+
+    def checked(**tensors):
+        rows = (1, MAX_ROWS)
+        for name, field in inputs.items():
+            tensors[name], rows = _checked(name, tensors[name], field, rows)
+        return {
+            name: _require(answer, f"{name} of these inputs is not finite.", answer)
+            for name, answer in function(**tensors).items()
+        }
+
+    specs = {k: tf.TensorSpec(f.shape, f.dtype, k) for k, f in inputs.items()}
+    return tf.function(checked, autograph=False).get_concrete_function(**specs)
 
 
-def _checked(tensor, spec, low=-math.inf, high=math.inf):
-    """The tensor behind checks that run in the graph and say what is wrong.
+def _checked(name, tensor, field, rows):
+    """The tensor behind checks in the graph, and the rows that the next must have.
 
     The server enforces the dtypes of a signature, but neither its shapes nor values.
     """
-    tensor = tf.ensure_shape(tensor, spec.shape)
-    values = tf.reshape(tf.cast(tensor, tf.float32), [-1])
-    good = tf.math.is_finite(values) & (values >= low) & (values <= high)
+    tensor, (low, high) = tf.ensure_shape(tensor, field.shape), field.support
+    if field.shape:
+        count = tf.cast(tf.shape(tensor)[0], tf.float32)
+        message = f"{name} must have 1 to {MAX_ROWS} rows, as many as other inputs."
+        tensor, rows = _require(tensor, message, count, *rows), (count, count)
     wanted = f"values in [{low:g}, {high:g}]" if high < math.inf else "finite values"
-    check = tf.debugging.Assert(
-        (tf.size(values) > 0) & tf.reduce_all(good),
-        [f"{spec.name} must hold {wanted}. Received:", tf.boolean_mask(values, ~good)],
+    return _require(tensor, f"{name} must hold {wanted}.", tensor, low, high), rows
+
+
+def _bounded(tensor, draws):
+    message = f"{DRAWS} of all rows together must be at most {MAX_DRAWS}."
+    return _require(tensor, message, draws, 1, MAX_DRAWS)
+
+
+def _require(tensor, message, values, low=-math.inf, high=math.inf):
+    """The tensor behind an assertion that values are finite and in [low, high]."""
+    values = tf.reshape(tf.cast(values, tf.float32), [-1])
+    good = tf.math.is_finite(values) & (values >= low) & (values <= high)
+    received = tf.boolean_mask(values, ~good)
+    assertion = tf.raw_ops.Assert(  # `tf.debugging.Assert` makes two functions of it
+        condition=tf.reduce_all(good), data=[f"{message} Received:", received]
     )
-    with tf.control_dependencies([check]):
+    with tf.control_dependencies([assertion]):
         return tf.identity(tensor)
 
 
-def _write_warmup(signatures, folder, support):
+def _write_warmup(table, folder):
     """Writes a TFRecord of `PredictionLog`, one per signature without scalars."""
     file = folder / "assets.extra" / "tf_serving_warmup_requests"
     file.parent.mkdir()
     with tf.io.TFRecordWriter(str(file)) as writer:
-        for name, function in signatures.items():
-            specs = tf.nest.flatten(function.structured_input_signature)
-            if all(spec.shape.rank for spec in specs):
-                inputs = {
-                    spec.name: np.zeros((1, *spec.shape[1:]), spec.dtype.as_numpy_dtype)
-                    for spec in specs
+        for name, (_, inputs) in table.items():
+            if all(field.shape for field in inputs.values()):
+                rows = {
+                    k: tf.fill(
+                        [1, *f.shape[1:]], tf.cast(np.clip(0, *f.support), f.dtype)
+                    )
+                    for k, f in inputs.items()
                 }
-                if "x" in inputs:
-                    inputs["x"] = inputs["x"].clip(*support)
-                writer.write(_prediction_log(name, inputs))
+                writer.write(_prediction_log(name, rows))
 
 
 def _prediction_log(signature, inputs):

@@ -4,14 +4,27 @@ It trades likelihood for a smaller rate: its NLL is expected to be worse than th
 and its active units fewer.
 """
 
+import keras
+
 import zoo
-from recipes import burda
+from recipes import datasets, publish
+from recipes.runs import Run
 
 EPOCHS = 100
 
 
-def train(run) -> None:
-    def build():
-        return zoo.BetaVAE(*burda.networks(), burda.LATENT_DIM, beta=4.0, seed=run.seed)
-
-    burda.train(run, build, about=__doc__)
+def train(run: Run) -> None:
+    data = datasets.load("mnist")
+    shape, latent_dim, batch_size = (28, 28, 1), 50, 100
+    vae = zoo.BetaVAE(
+        zoo.networks.dense_encoder(shape, (200, 200), "tanh"),
+        zoo.networks.dense_decoder(latent_dim, shape, (200, 200), "tanh"),
+        latent_dim,
+        beta=4.0,
+        seed=run.seed,
+    )
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
+    learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
+    vae.compile(keras.optimizers.Adam(learning_rate))
+    vae = run.fit(vae, data, batch_size=batch_size, binarise=True)
+    publish.publish(run, vae, data, about=__doc__, binarise=True)

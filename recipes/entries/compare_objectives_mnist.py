@@ -14,58 +14,72 @@ from rich.console import Console
 from rich.table import Table
 
 import zoo
-from recipes import burda, datasets, figures, tomczak
+from recipes import datasets, figures
 from recipes.runs import Run, evaluation_images, write_json
 from zoo.draws import Sample, seed_words
-from zoo.variants.beta_tcvae import decompose
+from zoo.objectives import ELBO, IWELBO, Capacity, TotalCorrelation, decompose
 
 EPOCHS = 10
+SHAPE, LATENT_DIM, BATCH_SIZE = (28, 28, 1), 40, 100
 IMAGES = 1000  # test images of the NLL and of the rate's parts
-NUM_SAMPLES = 500
+NUM_IMPORTANCE_SAMPLES = 500
 PARTS = ("mutual information", "total correlation", "dimension-wise KL")
+SCALES = tuple(float(scale) for scale in np.geomspace(2.0, 0.2, LATENT_DIM))
 
-_D = tomczak.LATENT_DIM
-_SCALES = tuple(float(scale) for scale in np.geomspace(2.0, 0.2, _D))
-MODELS = {  # class, its options, and the beta that the warm-up ends at
-    "VAE": (zoo.VAE, dict, 1.0),
-    "beta-VAE, beta 4": (zoo.BetaVAE, dict, 4.0),
-    "beta-TCVAE, beta 4": (zoo.BetaTCVAE, lambda: {"dataset_size": 50_000}, 4.0),
-    "capacity 15 nats": (
-        zoo.CapacityVAE,
-        lambda: {"capacity": 15.0, "gamma": 10.0},
-        None,
-    ),
-    "IWAE, K 5": (zoo.IWAE, dict, 1.0),
-    "IWAE, K 5, DReG": (zoo.IWAE, lambda: {"doubly_reparameterised": True}, 1.0),
-    "mixture prior": (zoo.VAE, lambda: {"prior": zoo.MixturePrior(_D, 100)}, 1.0),
-    "RealNVP prior": (zoo.VAE, lambda: {"prior": zoo.FlowPrior(_D, 6, 128)}, 1.0),
-    "anisotropic prior": (
-        zoo.VAE,
-        lambda: {"prior": zoo.AnisotropicNormal(_D, _SCALES)},
-        1.0,
-    ),
-    "Student-t prior": (zoo.VAE, lambda: {"prior": zoo.StudentT(_D)}, 1.0),
-    "sparse prior": (zoo.VAE, lambda: {"prior": zoo.SparsePrior(_D)}, 1.0),
+MODELS = {  # what each one changes of the VAE; `ramp(b)` is the warm-up to beta = b
+    "VAE": lambda ramp: {},
+    "beta-VAE, beta 4": lambda ramp: {"objective": ELBO(ramp(4.0))},
+    "beta-TCVAE, beta 4": lambda ramp: {
+        "objective": TotalCorrelation(dataset_size=50_000, beta=ramp(4.0))
+    },
+    "capacity 15 nats": lambda ramp: {"objective": Capacity(gamma=10.0, capacity=15.0)},
+    "IWAE, K 5": lambda ramp: {"objective": IWELBO(5, ramp(1.0))},
+    "IWAE, K 5, DReG": lambda ramp: {
+        "objective": IWELBO(5, ramp(1.0), doubly_reparameterised=True)
+    },
+    "mixture prior": lambda ramp: {"prior": zoo.MixturePrior(LATENT_DIM, 100)},
+    "RealNVP prior": lambda ramp: {"prior": zoo.FlowPrior(LATENT_DIM, 6, 128)},
+    "anisotropic prior": lambda ramp: {
+        "prior": zoo.AnisotropicNormal(LATENT_DIM, SCALES)
+    },
+    "Student-t prior": lambda ramp: {"prior": zoo.StudentT(LATENT_DIM)},
+    "sparse prior": lambda ramp: {"prior": zoo.SparsePrior(LATENT_DIM)},
 }
 
 
 def train(run: Run) -> None:
     data = datasets.load("mnist")
     test = evaluation_images(data.test, binarise=True)
+    steps = datasets.steps_per_epoch(data.train, BATCH_SIZE)
+    total = run.epochs * steps
+
+    def ramp(beta):
+        return zoo.schedules.Linear(0.0, beta, steps=max(1, total // 5))
+
     results, rows = [], [test[:12]]
-    for name, (cls, options, beta) in MODELS.items():
+    for name, change in MODELS.items():
         print(name)
         keras.utils.set_random_seed(run.seed)
-        warm_up = {"beta": tomczak.warm_up(run, data, beta)} if beta else {}
-        model = cls(*tomczak.networks(), seed=run.seed, **options(), **warm_up)
-        burda.fit(model, run, data, binarise=True)
+        model = zoo.VAE(
+            zoo.networks.dense_encoder(SHAPE, (300, 300)),
+            zoo.networks.dense_decoder(LATENT_DIM, SHAPE, (300, 300)),
+            LATENT_DIM,
+            seed=run.seed,
+            **{"objective": ELBO(ramp(1.0)), **change(ramp)},
+        )
+        rate = keras.optimizers.schedules.CosineDecay(1e-3, total, alpha=0.01)
+        model.compile(keras.optimizers.Adam(rate))
+        batches = datasets.stream(data.train, BATCH_SIZE, seed=run.seed, binarise=True)
+        model.fit(batches, steps_per_epoch=steps, epochs=run.epochs, verbose=2)
         info = zoo.evaluation.information(model, test)
-        log_p = zoo.evaluation.log_likelihood(model, test[:IMAGES], NUM_SAMPLES)
+        log_p = zoo.evaluation.log_prob(
+            model, test[:IMAGES], num_importance_samples=NUM_IMPORTANCE_SAMPLES
+        )
         results.append(
             {
                 "model": name,
                 "nll": -float(np.mean(log_p)),
-                **info._asdict(),
+                **info,
                 **dict(zip(PARTS, parts(model, test[:IMAGES]))),
             }
         )
@@ -79,9 +93,11 @@ def train(run: Run) -> None:
 
 def parts(model: zoo.VAE, images: np.ndarray) -> list[float]:
     """The rate's parts in nats, with q(z) the posterior averaged over `images`."""
-    (latent,) = model.infer(tf.constant(images), Sample(1, seed_words(0)))
+    draw = Sample(seed_words(0), rows=len(images))
+    model.walk(draw, model.features(images, {}), {})
     # A data set of one image for each of the batch: log q(z) is a plain mean.
-    return [float(tf.reduce_mean(part)) for part in decompose(latent, dataset_size=1)]
+    terms = decompose(*draw.latents, dataset_size=1)
+    return [float(tf.reduce_mean(part)) for part in terms]
 
 
 def table(results: list[dict]) -> Table:

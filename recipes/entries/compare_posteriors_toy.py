@@ -18,7 +18,6 @@ import zoo
 from recipes import runs
 from recipes.runs import Run
 from zoo.draws import Sample, seed_words
-from zoo.variants.iaf_vae import IAFVAE
 
 EPOCHS = 100
 SEEDS = 3
@@ -35,7 +34,7 @@ def train(run: Run) -> None:
         name: [fit(cls, seed, run.epochs, **options) for seed in seeds]
         for name, cls, options in (
             ("diagonal", zoo.VAE, {}),
-            ("IAF", IAFVAE, {"steps": 4, "units": (32,), "context_dim": 16}),
+            ("IAF", zoo.IAFVAE, {"steps": 4, "units": (32,), "context_dim": 16}),
         )
     }
     elbos = {name: [elbo(model) for model in group] for name, group in models.items()}
@@ -65,7 +64,7 @@ def fit(cls, seed: int, epochs: int, **options) -> zoo.VAE:
         zoo.networks.dense_encoder((4,), units=(32,), activation="elu"),
         zoo.networks.dense_decoder(2, (4,), units=(64, 64), activation="elu"),
         latent_dim=2,
-        num_samples=NUM_SAMPLES,
+        objective=zoo.objectives.ELBO(num_samples=NUM_SAMPLES),
         seed=seed,
         **options,
     )
@@ -78,7 +77,8 @@ def fit(cls, seed: int, epochs: int, **options) -> zoo.VAE:
 
 def elbo(model: zoo.VAE, num_samples: int = 20_000) -> float:
     """ELBO averaged over the four points and many draws, in nats."""
-    return float(tf.reduce_mean(model.log_weights(POINTS, num_samples, seed=1)))
+    log_w = model.log_weights(POINTS, num_importance_samples=num_samples, seed=1)
+    return float(tf.reduce_mean(log_w))
 
 
 def table(seeds: range, elbos: dict[str, list[float]]) -> Table:
@@ -101,9 +101,11 @@ def draw(models: dict[str, zoo.VAE], num_samples: int = 2000) -> Figure:
     prior.scatter(*z.T, color="0.45", **dots)
     prior.set_title("prior\n")
     for axes, (title, model) in zip(others, models.items()):
-        (latent,) = model.infer(POINTS, Sample(num_samples, seed_words(0)))
+        draw = Sample(seed_words(0), len(POINTS) * num_samples, num_samples)
+        model.walk(draw, model.features(POINTS, {}), {})
+        clouds = draw.split(draw.latents[0].z).numpy()
         for index, colour in enumerate(COLOURS):
-            cloud = latent.z[:, index].numpy()
+            cloud = clouds[:, index]
             axes.scatter(*cloud.T, color=colour, label=f"x{index + 1}", **dots)
         axes.set_title(title)
     for axes in (prior, *others):

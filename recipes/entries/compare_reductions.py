@@ -5,8 +5,8 @@ nearest-neighbour and a linear classifier read the class off the codes. A study:
 makes a table and a picture, no entry. Fashion-MNIST is left out where there is none.
 """
 
+import keras
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -17,12 +17,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import zoo
-from recipes import burda, datasets
+from recipes import datasets
 from recipes.runs import Run, evaluation_images, write_json
 
 EPOCHS = 10
 DATA = ("mnist", "fashion_mnist")
 DIMENSIONS = (2, 8, 32)
+SHAPE, BATCH_SIZE = (28, 28, 1), 100
 PROBE = 10_000  # training images whose codes the classifiers learn from
 
 
@@ -56,7 +57,7 @@ def fit_pca(run, data, dims):
     pca = PCA(dims, random_state=run.seed).fit(x)
     return (
         lambda images: pca.transform(images.reshape(len(images), -1)),
-        lambda z: pca.inverse_transform(z).reshape(-1, *burda.SHAPE),
+        lambda z: pca.inverse_transform(z).reshape(-1, *SHAPE),
     )
 
 
@@ -66,12 +67,21 @@ def fit_network(cls, run, data, dims):
     Of a VAE's likelihood sigma is the error itself; an autoencoder's changes nothing.
     """
     likelihood = {"likelihood": zoo.Normal()} if cls is zoo.Autoencoder else {}
-    model = cls(*burda.networks(dims), dims, seed=run.seed, **likelihood)
-    burda.fit(model, run, data)
-    encode, decode = tf.function(model.encode), tf.function(model.decode)
+    model = cls(
+        zoo.networks.dense_encoder(SHAPE, (200, 200), "tanh"),
+        zoo.networks.dense_decoder(dims, SHAPE, (200, 200), "tanh"),
+        dims,
+        seed=run.seed,
+        **likelihood,
+    )
+    steps = datasets.steps_per_epoch(data.train, BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, run.epochs * steps, alpha=0.01)
+    model.compile(keras.optimizers.Adam(rate))
+    batches = datasets.stream(data.train, BATCH_SIZE, seed=run.seed)
+    model.fit(batches, steps_per_epoch=steps, epochs=run.epochs, verbose=2)
     return (
-        lambda images: encode(tf.constant(images))[0].numpy(),
-        lambda z: decode(tf.constant(z)).numpy(),
+        lambda images: model.encode(images)[0].numpy(),
+        lambda z: model.decode(z).numpy(),
     )
 
 

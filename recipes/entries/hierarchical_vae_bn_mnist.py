@@ -4,11 +4,35 @@ Between hierarchical_vae_mnist and ladder_vae_mnist: what of the ladder's effect
 from these two, and what from the way its posteriors are made.
 """
 
+import keras
+
 import zoo
-from recipes import ladders
+from recipes import datasets, publish
+from recipes.runs import Run
 
 EPOCHS = 20
 
 
-def train(run) -> None:
-    ladders.train(run, zoo.HierarchicalVAE, about=__doc__, stabilised=True)
+def train(run: Run) -> None:
+    data = datasets.load("mnist")
+    shape, latent_dim, batch_size = (28, 28, 1), 64, 256
+    steps = datasets.steps_per_epoch(data.train, batch_size)
+    warm_up = zoo.schedules.Linear(0.0, 1.0, steps=run.epochs * steps // 2)
+    model = zoo.HierarchicalVAE(
+        zoo.networks.dense_encoder(shape, (512, 512), "leaky_relu", batch_norm=True),
+        zoo.networks.dense_decoder(
+            latent_dim, shape, (512, 512), "leaky_relu", batch_norm=True
+        ),
+        latent_dim,
+        upper_dims=(32, 16, 8, 4),
+        upper_units=(256, 128, 64, 32),
+        batch_norm=True,
+        objective=zoo.objectives.ELBO(beta=warm_up),
+        seed=run.seed,
+    )
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, run.epochs * steps, alpha=0.01)
+    model.compile(keras.optimizers.Adam(rate))
+    model = run.fit(model, data, batch_size=batch_size, binarise=True)
+    train = datasets.stream(data.train, batch_size, seed=run.seed, binarise=True)
+    zoo.evaluation.refresh_batch_norm(model, train.take(steps))
+    publish.publish(run, model, data, about=__doc__, binarise=True)

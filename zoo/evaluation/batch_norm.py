@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo import checks, internals
+
 
 def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
     """Sets every moving mean and variance to those of all `batches` together.
@@ -28,16 +30,9 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
 
     Reference: Sonderby et al., 2016.
     """
-    layers = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    if not layers:
-        raise ValueError(
-            "`model` must have BatchNormalization layers. "
-            f"Received: {type(model).__name__} without any"
-        )
+    layers = internals.layers_of(model, keras.layers.BatchNormalization)
+    wanted = "`model` must have BatchNormalization layers."
+    checks.require(layers, wanted, f"{type(model).__name__} without any")
     state = [(v, v.numpy()) for v in model.variables if not v.trainable]
     momenta = [layer.momentum for layer in layers]
 
@@ -63,8 +58,7 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
             layer.momentum = momentum
         for variable, value in state:
             variable.assign(value)
-    if not size:
-        raise ValueError(f"`batches` must not be empty. Received: {batches}")
+    checks.require(size, "`batches` must not be empty.", batches)
     widths = [layer.moving_mean.shape[0] for layer in layers for _ in range(2)]
     means = iter(np.split(total / size, np.cumsum(widths)[:-1]))
     for layer, mean, mean_square in zip(layers, means, means):

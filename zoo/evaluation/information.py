@@ -1,35 +1,27 @@
-"""How much the latents carry: rate, distortion and active units of each layer."""
-
-from typing import NamedTuple
+"""What a model reports over a data set, and which latents it uses."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo import bounds
-from zoo.draws import Sample, seed_words
-
-
-class Information(NamedTuple):
-    """Averages over a data set, in nats per image; layers are listed top first."""
-
-    elbo: float
-    rate: float
-    distortion: float
-    layer_rates: list[float]
-    active_units: list[int]
+from zoo.draws import seed_words
+from zoo.evaluation.batches import batches
 
 
 def information(
     model: keras.Model,
-    images: np.ndarray,
+    x: np.ndarray,
+    given: dict | None = None,
     *,
     num_samples: int = 1,
     batch_size: int = 500,
     seed: int = 0,
     threshold: float = 0.01,
-) -> Information:
-    """ELBO, rate and distortion of a data set, and which latent units are used.
+) -> dict:
+    """The metrics of a data set as training reports them, and its active units.
+
+    In nats per image: for a VAE `elbo`, `rate` and `distortion`, and for several layers
+    `rate_L`, ..., `rate_1`.
 
     A unit is active where the variance over the data of its posterior mean exceeds
     `threshold` (Burda et al., 2016, section 5: Cov_x E[u|x] > 0.01). In a hierarchy the
@@ -37,38 +29,34 @@ def information(
     adds to it, its rate tells.
 
     Args:
-        model: a VAE.
-        images: data `[N, *event_shape]` in the likelihood's support.
+        model: any generative model.
+        x: data `[N, *event_shape]` in the likelihood's support.
+        given: what x is conditioned on, N rows each.
         num_samples: draws of z per image behind the averages.
         batch_size: images at a time.
         seed: seed of the draws; batches use consecutive seeds.
         threshold: variance above which a unit counts as active.
 
+    Returns:
+        Each metric by its name, and `active_units`, a number for each latent layer, top
+        layer first.
+
     Raises:
-        ValueError: if the images are not what the model was built for.
+        ValueError: if the data are not what the model was built for.
     """
-    model.check(images)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def measure(x, seed):
-        latents = model.infer(x, Sample(num_samples, seed_words(seed)))
-        likelihood = model.likelihood(*(latent.z for latent in latents))
-        rates = [tf.reduce_mean(bounds.rate(latent), axis=0) for latent in latents]
-        distortion = bounds.distortion(x, likelihood)
-        return tf.stack([*rates, distortion], axis=-1), model.encode(x)
+    def measure(x, given, seed):
+        return model.measure(x, given, seed_words(seed), num_samples).metrics
 
-    terms, codes = [], []
-    for index, start in enumerate(range(0, len(images), batch_size)):
-        x = tf.constant(images[start : start + batch_size], tf.float32)
-        batch_terms, batch_codes = measure(x, tf.constant(seed + index, tf.int64))
-        terms.append(batch_terms.numpy())
-        codes.append([code.numpy() for code in batch_codes])
-    *layer_rates, distortion = np.concatenate(terms).mean(axis=0, dtype=np.float64)
+    metrics, codes = [], []
+    for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
+        values = measure(rows, conditions, tf.constant(seed + index, tf.int64))
+        metrics.append({k: np.reshape(v, [-1, len(rows)]) for k, v in values.items()})
+        codes.append([code.numpy() for code in model.encode(rows, conditions)])
+    result = {
+        name: float(np.concatenate([m[name] for m in metrics], 1).mean(dtype="float64"))
+        for name in metrics[0]
+    }
     variances = [np.concatenate(layer).var(axis=0) for layer in zip(*codes)]
-    return Information(
-        elbo=-float(sum(layer_rates) + distortion),
-        rate=float(sum(layer_rates)),
-        distortion=float(distortion),
-        layer_rates=[float(layer_rate) for layer_rate in layer_rates],
-        active_units=[int((variance > threshold).sum()) for variance in variances],
-    )
+    return {**result, "active_units": [int((v > threshold).sum()) for v in variances]}

@@ -1,44 +1,47 @@
-"""Test log-likelihood by importance sampling."""
+"""Log-likelihood of a data set: exact, or by importance sampling."""
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from zoo.evaluation.batches import batches
 
 
-def log_likelihood(
+def log_prob(
     model: keras.Model,
-    images: np.ndarray,
-    num_samples: int = 500,
+    x: np.ndarray,
+    given: dict | None = None,
     *,
+    num_importance_samples: int = 500,
     batch_size: int = 100,
     chunk: int = 50,
     seed: int = 0,
     verbose: int = 1,
 ) -> np.ndarray:
-    """Importance-weighted estimate of log p(x) of every image in nats, `[N]`.
+    """log p(x) of every image in nats, `[N]`.
 
-    A lower bound in expectation that tightens with `num_samples` (Burda et al., 2016,
-    theorem 1): say the number beside every result. Memory is bounded by
-    `batch_size * chunk` decoded images, whatever `num_samples` and N are.
+    Exact where the model is; otherwise importance-weighted: a lower bound in
+    expectation that tightens with `num_importance_samples` (Burda et al., 2016,
+    theorem 1), so say the number beside every result. Memory is bounded by
+    `batch_size * chunk` decoded images, whatever else is asked.
 
     Args:
-        model: a VAE.
-        images: data `[N, *event_shape]` in the likelihood's support.
-        num_samples: importance samples K per image.
+        model: any generative model.
+        x: data `[N, *event_shape]` in the likelihood's support.
+        given: what x is conditioned on, N rows each.
+        num_importance_samples: draws K per image; nothing to an exact model.
         batch_size: images at a time.
-        chunk: samples of each image at a time.
+        chunk: draws of each image at a time.
         seed: seed of the draws; batches use consecutive seeds.
         verbose: 0 for silence, 1 for a progress bar.
 
     Raises:
-        ValueError: if the images are not what the model was built for.
+        ValueError: if the data are not what the model was built for.
     """
-    model.check(images)
-    bar = keras.utils.Progbar(-(-len(images) // batch_size), verbose=verbose)
+    options = {"num_importance_samples": num_importance_samples, "chunk": chunk}
+    bar = keras.utils.Progbar(-(-len(x) // batch_size), verbose=verbose)
     results = []
-    for index, start in enumerate(range(0, len(images), batch_size)):
-        x = tf.constant(images[start : start + batch_size], tf.float32)
-        estimate = model.log_likelihood(x, num_samples, seed + index, chunk)
-        results.append(estimate.numpy())
+    for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
+        more = {} if model.exact else {**options, "seed": seed + index}
+        results.append(model.log_prob(rows, conditions, **more).numpy())
         bar.update(index + 1, values=[("nats", np.mean(np.concatenate(results)))])
     return np.concatenate(results)

@@ -4,12 +4,3 @@ from zoo.likelihoods.base import Likelihood
 from zoo.likelihoods.binary import Bernoulli, ContinuousBernoulli
 from zoo.likelihoods.levels import Categorical, DiscretisedLogistic
 from zoo.likelihoods.normal import Normal
-
-__all__ = [
-    "Bernoulli",
-    "Categorical",
-    "ContinuousBernoulli",
-    "DiscretisedLogistic",
-    "Likelihood",
-    "Normal",
-]

@@ -18,9 +18,7 @@ class Likelihood(Head):
 
     params_per_channel = 1
     support = (float("-inf"), float("inf"))
-
-    def build(self, params_shape):
-        self.event_ndims = len(params_shape) - 1
+    is_mass = False  # otherwise a density
 
     def per_channel(self, params) -> tf.Tensor:
         """`[..., C * P]` as `[..., C, P]`, with P = `params_per_channel`."""
@@ -30,4 +28,4 @@ class Likelihood(Head):
 
     def event(self, distribution: tfd.Distribution) -> tfd.Distribution:
         """One event per image: log_prob sums over pixels and channels."""
-        return tfd.Independent(distribution, self.event_ndims)
+        return tfd.Independent(distribution, distribution.batch_shape.rank - 1)

@@ -21,6 +21,7 @@ class Bernoulli(Likelihood):
     """
 
     support = (0.0, 1.0)
+    is_mass = True
 
     def call(self, logits) -> tfd.Distribution:
         return self.event(_Bernoulli(logits=logits, dtype=logits.dtype))

@@ -11,10 +11,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo import checks
 from zoo.likelihoods.base import Likelihood
 
 tfd = tfp.distributions
-ParameterProperties = tfp.util.ParameterProperties
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -33,15 +33,16 @@ class Categorical(Likelihood):
     """
 
     support = (0.0, 1.0)
+    is_mass = True
 
     def __init__(self, levels: int = 256, **kwargs):
         super().__init__(**kwargs)
-        _check_levels(levels)
+        checks.at_least(2, levels=levels)
         self.levels = levels
         self.params_per_channel = levels
 
     def call(self, params) -> tfd.Distribution:
-        return self.event(SoftmaxLevels(self.per_channel(params)))
+        return self.event(SoftmaxLevels(self.per_channel(params), self.levels))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -75,14 +76,12 @@ class DiscretisedLogistic(Likelihood):
     """
 
     support = (0.0, 1.0)
+    is_mass = True
 
     def __init__(self, levels: int = 256, components: int = 5, **kwargs):
         super().__init__(**kwargs)
-        _check_levels(levels)
-        if components < 1:
-            raise ValueError(
-                f"`components` must be at least one. Received: components={components}"
-            )
+        checks.at_least(2, levels=levels)
+        checks.at_least(1, components=components)
         self.levels = levels
         self.components = components
         self.params_per_channel = 3 * components
@@ -90,37 +89,39 @@ class DiscretisedLogistic(Likelihood):
     def call(self, params) -> tfd.Distribution:
         logits, loc, raw = tf.split(self.per_channel(params), 3, axis=-1)
         limit = math.log(self.levels) + 2.0
-        scale = tf.exp(limit * tf.tanh(raw / limit))
-        return self.event(
-            LogisticLevels(logits, (loc + 1.0) / 2.0, scale / 2.0, self.levels)
-        )
+        scale = tf.exp(limit * tf.tanh(raw / limit)) / 2.0
+        loc = (loc + 1.0) / 2.0
+        return self.event(LogisticLevels(logits, self.levels, loc, scale))
 
 
-class SoftmaxLevels(tfd.Distribution):
-    """Mass on k / (L - 1) from logits `[..., L]`."""
+class Levels(tfd.Distribution):
+    """Base of the masses on k / (levels - 1), from tensors `[..., M]`."""
 
-    def __init__(self, logits, name="SoftmaxLevels"):
+    def __init__(self, logits, levels: int, loc=None, scale=None):
         parameters = dict(locals())
-        self.logits = logits
-        self.steps = logits.shape[-1] - 1
+        self.logits, self.loc, self.scale = logits, loc, scale
+        self.steps = levels - 1
         super().__init__(
             dtype=logits.dtype,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=False,
             allow_nan_stats=True,
             parameters=parameters,
-            name=name,
         )
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
-        return {"logits": ParameterProperties(event_ndims=1)}
+        return {"logits": tfp.util.ParameterProperties(event_ndims=1)}
 
     def _event_shape(self):
         return tf.TensorShape([])
 
     def _event_shape_tensor(self):
         return tf.constant([], tf.int32)
+
+
+class SoftmaxLevels(Levels):
+    """A mass of its own for each level, with logits `[..., levels]`."""
 
     def _log_prob(self, x):
         level = tf.cast(tf.round(x * self.steps), tf.int32)
@@ -135,34 +136,8 @@ class SoftmaxLevels(tfd.Distribution):
         return level / self.steps
 
 
-class LogisticLevels(tfd.Distribution):
-    """Mass on k / (L - 1) of a mixture of logistics with parameters `[..., M]`."""
-
-    def __init__(self, logits, loc, scale, levels, name="LogisticLevels"):
-        parameters = dict(locals())
-        self.logits = logits
-        self.loc = loc
-        self.scale = scale
-        self.steps = levels - 1
-        super().__init__(
-            dtype=loc.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        names = ("logits", "loc", "scale")
-        return {name: ParameterProperties(event_ndims=1) for name in names}
-
-    def _event_shape(self):
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
+class LogisticLevels(Levels):
+    """A mixture of M logistics, with all its parameters `[..., M]`."""
 
     def _log_prob(self, x):
         level = tf.round(x * self.steps)[..., None]
@@ -198,8 +173,3 @@ class LogisticLevels(tfd.Distribution):
 def _softmax(logits):
     """Of any rank: TensorFlow's own stops at five axes on some processors."""
     return tf.exp(tf.nn.log_softmax(logits))
-
-
-def _check_levels(levels):
-    if levels < 2:
-        raise ValueError(f"`levels` must be at least two. Received: levels={levels}")

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo import checks
 from zoo.likelihoods.base import Likelihood
 
 tfd = tfp.distributions
@@ -48,16 +49,12 @@ class Normal(Likelihood):
         super().__init__(**kwargs)
         words = ("learned", "per_image", "per_pixel")
         valid = sigma in words if isinstance(sigma, str) else sigma > 0
-        if not valid:
-            raise ValueError(
-                f"`sigma` must be positive or one of {', '.join(words)}; a SigmaVAE "
-                f"also takes optimal. Received: sigma={sigma}"
-            )
+        wanted = f"`sigma` must be positive or one of {', '.join(words)}; a SigmaVAE "
+        checks.require(valid, wanted + "also takes optimal.", f"sigma={sigma}")
         self.sigma = sigma
         self.params_per_channel = 2 if sigma in ("per_image", "per_pixel") else 1
 
     def build(self, params_shape):
-        super().build(params_shape)
         if self.sigma == "learned":
             self.log_sigma = self.add_weight(
                 shape=(), initializer="zeros", name="log_sigma"
@@ -67,7 +64,7 @@ class Normal(Likelihood):
         if self.params_per_channel == 2:
             loc, log_sigma = tf.unstack(self.per_channel(params), axis=-1)
             if self.sigma == "per_image":
-                image = list(range(-self.event_ndims, 0))
+                image = list(range(1, log_sigma.shape.rank))
                 log_sigma = tf.reduce_mean(log_sigma, image, keepdims=True)
             sigma = tf.exp(log_sigma) + MIN_SIGMA
         elif self.sigma == "learned":

@@ -7,12 +7,3 @@ can take their place.
 from zoo.networks.convolutional import conv_decoder, conv_encoder
 from zoo.networks.dense import dense_decoder, dense_encoder
 from zoo.networks.residual import residual_decoder, residual_encoder
-
-__all__ = [
-    "conv_decoder",
-    "conv_encoder",
-    "dense_decoder",
-    "dense_encoder",
-    "residual_decoder",
-    "residual_encoder",
-]

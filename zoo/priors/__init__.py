@@ -3,14 +3,3 @@
 from zoo.priors.base import Prior
 from zoo.priors.learned import FlowPrior, MixturePrior, VampPrior
 from zoo.priors.shaped import AnisotropicNormal, SparsePrior, StandardNormal, StudentT
-
-__all__ = [
-    "AnisotropicNormal",
-    "FlowPrior",
-    "MixturePrior",
-    "Prior",
-    "SparsePrior",
-    "StandardNormal",
-    "StudentT",
-    "VampPrior",
-]

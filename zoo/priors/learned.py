@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo import checks
+from zoo import checks, internals
+from zoo.flows.coupling import Coupling
 from zoo.priors.base import Prior
 
 tfb, tfd = tfp.bijectors, tfp.distributions
@@ -35,7 +36,7 @@ class MixturePrior(Prior):
         self, latent_dim: int, components: int, min_scale: float = 1e-4, **kwargs
     ):
         super().__init__(latent_dim, **kwargs)
-        checks.at_least_one(components=components)
+        checks.at_least(1, components=components)
         self.components = components
         self.min_scale = min_scale
 
@@ -91,7 +92,7 @@ class VampPrior(Prior):
 
     def __init__(self, latent_dim: int, components: int, **kwargs):
         super().__init__(latent_dim, **kwargs)
-        checks.at_least_one(components=components)
+        checks.at_least(1, components=components)
         self.components = components
 
     def build(self, input_shape):
@@ -109,25 +110,21 @@ class VampPrior(Prior):
         return low + (high - low) * tf.sigmoid(self.raw_inputs)
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
-        if any(
-            isinstance(layer, keras.layers.BatchNormalization)
-            for layer in model.encoder._flatten_layers()
-        ):
-            raise ValueError(
-                "A VampPrior needs an encoder without batch normalisation. "
-                f"Received: encoder={model.encoder.name}"
-            )
-        posterior = model.posterior(self.pseudo_inputs(model))
-        if not isinstance(posterior, _CLOSED_FORM):
-            raise ValueError(
-                "A VampPrior needs a posterior whose density at any z has a closed "
-                f"form, such as `DiagonalNormal`. Received: posterior={posterior.name}"
-            )
+        checks.require(
+            not internals.layers_of(model.encoder, keras.layers.BatchNormalization),
+            "A VampPrior needs an encoder without batch normalisation.",
+            f"encoder={model.encoder.name}",
+        )
+        posterior = model.posterior(model.features(self.pseudo_inputs(model), {}))
+        closed_form = (tfd.Independent, tfd.MultivariateNormalLinearOperator)
+        checks.require(
+            isinstance(posterior, closed_form),
+            "A VampPrior needs a posterior whose density at any z has a closed form, "
+            "such as `DiagonalNormal`.",
+            f"posterior={posterior.name}",
+        )
         equal = tfd.Categorical(logits=tf.zeros(self.components))
         return tfd.MixtureSameFamily(equal, posterior)
-
-
-_CLOSED_FORM = (tfd.Independent, tfd.MultivariateNormalLinearOperator)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -154,16 +151,12 @@ class FlowPrior(Prior):
 
     def __init__(self, latent_dim: int, layers: int = 4, units: int = 64, **kwargs):
         super().__init__(latent_dim, **kwargs)
-        if latent_dim < 2:
-            raise ValueError(
-                "A coupling needs at least two dimensions. "
-                f"Received: latent_dim={latent_dim}"
-            )
+        checks.at_least(2, latent_dim=latent_dim)
         self.layers = layers
         self.units = units
         self.num_masked = latent_dim // 2
         num_changed = latent_dim - self.num_masked
-        self.couplings = [_Coupling(units, num_changed) for _ in range(layers)]
+        self.couplings = [Coupling(units, num_changed) for _ in range(layers)]
 
     def build(self, input_shape):
         for coupling in self.couplings:
@@ -176,43 +169,10 @@ class FlowPrior(Prior):
             [
                 coupling.bijector(-first if index % 2 else first)
                 for index, coupling in enumerate(self.couplings)
-            ]
+            ],
+            name="flow",  # TFP would join the names of all its parts
         )
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
         base = tfd.Independent(tfd.Normal(tf.zeros(self.latent_dim), 1.0), 1)
         return tfd.TransformedDistribution(base, self.bijector())
-
-
-class _Coupling(keras.layers.Layer):
-    """Shift and log scale of some dimensions from the others, `[..., D]` each.
-
-    |log scale| < 2: no coupling stretches by more than a factor of e^2.
-    """
-
-    def __init__(self, units: int, outputs: int):
-        super().__init__(dtype="float32")
-        self.network = [
-            keras.layers.Dense(units, "relu", dtype="float32"),
-            keras.layers.Dense(units, "relu", dtype="float32"),
-            keras.layers.Dense(
-                2 * outputs, kernel_initializer="zeros", dtype="float32"
-            ),
-        ]
-
-    def build(self, input_shape):
-        for dense in self.network:
-            dense.build(input_shape)
-            input_shape = dense.compute_output_shape(input_shape)
-
-    def call(self, z):
-        for dense in self.network:
-            z = dense(z)
-        shift, raw_log_scale = tf.split(z, 2, axis=-1)
-        return shift, 2.0 * tf.tanh(raw_log_scale / 2.0)
-
-    def bijector(self, num_masked: int) -> tfb.Bijector:
-        """Leaves the first `num_masked` dimensions alone, or the last if negative."""
-        # A function of its own each time: TFP would hand out what an equal bijector
-        # has cached, from before the weights changed.
-        return tfb.RealNVP(num_masked, shift_and_log_scale_fn=lambda z, _: self(z))

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo import checks
 from zoo.priors.base import Prior
 
 tfd = tfp.distributions
@@ -52,11 +53,9 @@ class AnisotropicNormal(Prior):
     def __init__(self, latent_dim: int, scales: Sequence[float], **kwargs):
         super().__init__(latent_dim, **kwargs)
         self.scales = [float(scale) for scale in scales]
-        if len(self.scales) != latent_dim or not all(s > 0 for s in self.scales):
-            raise ValueError(
-                f"`scales` must be {latent_dim} positive numbers. "
-                f"Received: scales={self.scales}"
-            )
+        fits = len(self.scales) == latent_dim and min(self.scales) > 0
+        wanted = f"`scales` must be {latent_dim} positive numbers."
+        checks.require(fits, wanted, f"scales={self.scales}")
 
     def get_config(self):
         config = super().get_config()
@@ -87,8 +86,7 @@ class StudentT(Prior):
 
     def __init__(self, latent_dim: int, df: float = 5.0, **kwargs):
         super().__init__(latent_dim, **kwargs)
-        if not df > 0:
-            raise ValueError(f"`df` must be positive. Received: df={df}")
+        checks.require(df > 0, "`df` must be positive.", f"{df=}")
         self.df = df
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
@@ -120,11 +118,11 @@ class SparsePrior(Prior):
         self, latent_dim: int, off: float = 0.8, off_scale: float = 0.05, **kwargs
     ):
         super().__init__(latent_dim, **kwargs)
-        if not (0 < off < 1 and 0 < off_scale < 1):
-            raise ValueError(
-                "`off` and `off_scale` must be between 0 and 1. "
-                f"Received: off={off}, off_scale={off_scale}"
-            )
+        inside, wanted = (
+            0 < off < 1 and 0 < off_scale < 1,
+            "`off` and `off_scale` must ",
+        )
+        checks.require(inside, wanted + "be between 0 and 1.", f"{off=}, {off_scale=}")
         self.off = off
         self.off_scale = off_scale
 

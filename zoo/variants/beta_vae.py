@@ -2,20 +2,17 @@
 
 import keras
 
-from zoo.schedules import Schedule
+from zoo.objectives import ELBO, Schedule
 from zoo.vae import VAE
 
 
 @keras.saving.register_keras_serializable("zoo")
 class BetaVAE(VAE):
-    """Weights the rate by beta > 1, so that the latents say less and part their roles.
-
-    Minimises distortion + beta * rate. The engine has `beta` for every model; here it
-    is the point.
+    """Minimises distortion + beta * rate: fewer, more disentangled latents.
 
     Args:
         beta: weight of the rate, a number or a schedule of the training step.
-        **kwargs: as for `VAE`.
+        **kwargs: as for `VAE`, without `objective`.
 
     Example:
         vae = zoo.BetaVAE(encoder, decoder, latent_dim=12, beta=4.0)
@@ -23,5 +20,8 @@ class BetaVAE(VAE):
     Reference: Higgins et al., "beta-VAE", 2017, eq. 4.
     """
 
+    derived = ("objective",)
+
     def __init__(self, *args, beta: Schedule = 4.0, **kwargs):
-        super().__init__(*args, beta=beta, **kwargs)
+        super().__init__(*args, objective=ELBO(beta), **kwargs)
+        self.beta = beta

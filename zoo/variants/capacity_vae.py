@@ -1,10 +1,8 @@
 """beta-VAE with controlled capacity increase."""
 
 import keras
-import tensorflow as tf
 
-from zoo import bounds, checks, schedules
-from zoo.schedules import Schedule
+from zoo.objectives import Capacity, Schedule
 from zoo.vae import VAE
 
 
@@ -18,10 +16,7 @@ class CapacityVAE(VAE):
     Args:
         gamma: weight of the distance from the capacity.
         capacity: C in nats, a number or a schedule of the training step.
-        **kwargs: those of `VAE`, without `beta` and `free_bits`.
-
-    Raises:
-        ValueError: if one of these two is given.
+        **kwargs: those of `VAE`, without `objective`.
 
     Example:
         capacity = zoo.schedules.Linear(0.0, 25.0, steps=100_000)
@@ -30,23 +25,11 @@ class CapacityVAE(VAE):
     Reference: Burgess et al., "Understanding disentangling in beta-VAE", 2018, eq. 8.
     """
 
+    derived = ("objective",)
+
     def __init__(
-        self,
-        *args,
-        gamma: float = 1000.0,
-        capacity: Schedule = 25.0,
-        **kwargs,
+        self, *args, gamma: float = 1000.0, capacity: Schedule = 25.0, **kwargs
     ):
-        super().__init__(*args, **kwargs)
-        checks.refuse_options(self, beta=1.0, free_bits=0.0)
-        checks.not_negative(gamma=gamma, capacity=capacity)
+        super().__init__(*args, objective=Capacity(gamma, capacity), **kwargs)
         self.gamma = gamma
         self.capacity = capacity
-
-    def objective(self, x, latents, likelihood):
-        rate = tf.reduce_mean(bounds.total_rate(latents))
-        capacity = schedules.value(self.capacity, self.step)
-        return {
-            "distortion": bounds.distortion(x, likelihood),
-            "rate": self.gamma * tf.abs(rate - capacity),
-        }

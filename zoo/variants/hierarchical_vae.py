@@ -1,17 +1,13 @@
 """Hierarchical VAE with bottom-up inference."""
 
 import keras
-import tensorflow_probability as tfp
 
-from zoo.bounds import Latent
-from zoo.hierarchy import ConditionalNormal, Hierarchy
-
-tfb = tfp.bijectors
-tfd = tfp.distributions
+from zoo.heads import ConditionalNormal
+from zoo.topdown import TopDown
 
 
 @keras.saving.register_keras_serializable("zoo")
-class HierarchicalVAE(Hierarchy):
+class HierarchicalVAE(TopDown):
     """Infers each layer from the one below: q(z|x) = q(z_1|x) prod_i q(z_{i+1}|z_i).
 
     The plain way to stack latents. Without batch normalisation and a warm-up of the
@@ -23,7 +19,7 @@ class HierarchicalVAE(Hierarchy):
     its one-sample estimate log q - log p does.
 
     Args:
-        *args: as for `zoo.hierarchy.Hierarchy`.
+        *args: as for `zoo.topdown.TopDown`.
         **kwargs: likewise.
 
     Example:
@@ -35,26 +31,21 @@ class HierarchicalVAE(Hierarchy):
     compared with in Sonderby et al., "Ladder Variational Autoencoders", 2016.
     """
 
-    def add_inference_layers(self):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
         self.bottom_up = [  # q(z_{i+1}|z_i), bottom first
             ConditionalNormal(dim, units, self.batch_norm)
             for dim, units in zip(self.upper_dims, self.upper_units)
         ]
 
-    def infer(self, x, draw):
-        posterior = self.posterior(x)
-        layers = [(*draw(posterior), posterior)]
+    def walk(self, draw, features=None, given=None):
+        if features is None:
+            return self.generate(draw, given)
+        posterior, below = self.posterior(features), []
         for conditional in self.bottom_up:
-            z_below, log_q, posterior = layers[0]
-            layers[0] = (z_below, log_q, sampled(posterior))
-            posterior = conditional(z_below)
-            layers.insert(0, (*draw(posterior), posterior))
-        priors = [self.prior()]
-        for conditional, (z, *_) in zip(self.conditionals, layers):
-            priors.append(conditional(z))
-        return [Latent(*layer, prior) for layer, prior in zip(layers, priors)]
-
-
-def sampled(posterior: tfd.Distribution) -> tfd.Distribution:
-    """The same distribution, for whose rate TFP knows no formula."""
-    return tfd.TransformedDistribution(posterior, tfb.Identity())
+            below.append((posterior, draw.take(posterior)))
+            posterior = conditional(below[-1][1][0])
+        z = draw(self.prior(given), posterior)
+        for conditional, (posterior, taken) in zip(self.conditionals, below[::-1]):
+            z = draw(conditional(z), posterior, taken)
+        return z

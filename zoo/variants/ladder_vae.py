@@ -4,9 +4,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.bounds import Latent
-from zoo.hierarchy import ConditionalNormal, Hierarchy, mlp
-from zoo.posteriors import diagonal_normal
+from zoo.heads import ConditionalNormal
+from zoo.heads.conditional_normal import mlp
+from zoo.heads.diagonal_normal import diagonal_normal
+from zoo.topdown import TopDown
 
 tfd = tfp.distributions
 
@@ -30,7 +31,7 @@ def merge(evidence: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distributi
 
 
 @keras.saving.register_keras_serializable("zoo")
-class LadderVAE(Hierarchy):
+class LadderVAE(TopDown):
     """Infers the layers top-down, as they are generated, and corrects each prior.
 
     A deterministic pass upwards gathers the evidence of x for every layer, and a pass
@@ -41,42 +42,41 @@ class LadderVAE(Hierarchy):
         q(z_i|z_{i+1}, x) ~ N(mu_hat_i, sigma_hat_i^2) p(z_i|z_{i+1})
 
     d_1 are the encoder's features. To keep the upper layers in use it needs batch
-    normalisation and a slowly rising weight of the rate, `beta`, as in the paper.
+    normalisation and a slowly rising weight of the rate, as in the paper.
 
     Args:
-        *args: as for `zoo.hierarchy.Hierarchy`.
-        **kwargs: likewise; `posterior` gives N(mu_hat_1, sigma_hat_1^2).
+        *args, **kwargs: as for `TopDown`; `posterior` gives N(mu_hat_1, sigma_hat_1^2).
 
     Example:
-        ladder = zoo.LadderVAE(
-            zoo.networks.dense_encoder((28, 28, 1), (512, 512)),
-            zoo.networks.dense_decoder(64, (28, 28, 1), (512, 512)),
-            latent_dim=64,
-            upper_dims=(32, 16, 8, 4),
-            upper_units=(256, 128, 64, 32),
-            beta=zoo.schedules.Linear(0.0, 1.0, steps=200 * steps_per_epoch),
-        )
+        ladder = zoo.LadderVAE(encoder, decoder, 64, (32, 16), (256, 128))
 
     Reference: Sonderby et al., "Ladder Variational Autoencoders", 2016, eqs. 13-18.
     """
 
-    def add_inference_layers(self):
-        self.bottom_up = [mlp(units, self.batch_norm) for units in self.upper_units]
-        self.evidence_heads = [
-            ConditionalNormal(dim, batch_norm=self.batch_norm)
-            for dim in self.upper_dims
-        ]
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        norm, dims = self.batch_norm, self.upper_dims
+        self.bottom_up = [mlp(units, norm) for units in self.upper_units]
+        self.evidence_heads = [ConditionalNormal(dim, None, norm) for dim in dims]
 
-    def infer(self, x, draw):
-        features = self.features(x)
-        evidence = [self.posterior_head(features)]
+    def features(self, x, given):
+        """Mean and scale of every layer's evidence, top first, `[B, D]` each."""
+        d = super().features(x, given)
+        evidence = [self.posterior_head(d)]
         for network, head in zip(self.bottom_up, self.evidence_heads):
-            features = network(features)
-            evidence.append(head(features))
-        posterior, prior = evidence.pop(), self.prior()
-        latents = [Latent(*draw(posterior), posterior, prior)]
-        for conditional in self.conditionals:
-            prior = conditional(latents[-1].z)
-            posterior = merge(evidence.pop(), prior)
-            latents.append(Latent(*draw(posterior), posterior, prior))
-        return latents
+            d = network(d)
+            evidence.append(head(d))
+        normals = map(diagonal_normal, evidence[::-1])
+        return [(normal.loc, normal.scale) for normal in normals]
+
+    def posterior(self, features):
+        return tfd.Independent(tfd.Normal(*features), 1)
+
+    def walk(self, draw, features=None, given=None):
+        if features is None:
+            return self.generate(draw, given)
+        z = draw(self.prior(given), self.posterior(features[0]))
+        for conditional, evidence in zip(self.conditionals, draw.repeat(features[1:])):
+            prior = conditional(z)
+            z = draw(prior, merge(self.posterior(evidence), prior))
+        return z

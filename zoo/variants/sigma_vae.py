@@ -41,11 +41,13 @@ class SigmaVAE(VAE):
     Example:
         vae = zoo.SigmaVAE(encoder, decoder, latent_dim=32)
         vae.fit(images)
-        sigma = vae.likelihood(z).stddev()
+        sigma = vae.likelihood(z, {}).stddev()
 
     Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated
     Decoders", 2021.
     """
+
+    derived = ("likelihood",)
 
     def __init__(
         self,
@@ -61,23 +63,17 @@ class SigmaVAE(VAE):
         super().__init__(encoder, decoder, latent_dim, likelihood=likelihood, **kwargs)
         self.sigma = sigma
 
-    def objective(self, x, latents, likelihood):
-        if isinstance(likelihood, ProfileNormal):
-            self.likelihood_head.update(likelihood.variance(x), self.step)
-        return super().objective(x, latents, likelihood)
-
-    def get_config(self):
-        config = super().get_config()
-        del config["likelihood"]  # made of `sigma`
-        return config
+    def log_likelihood(self, x, likelihood):
+        if self.sigma == "optimal":
+            likelihood = self.likelihood_head(likelihood.mean(), x, self.step)
+        return super().log_likelihood(x, likelihood)
 
 
 @keras.saving.register_keras_serializable("zoo")
 class OptimalNormal(Likelihood):
-    """The batch's own sigma in training, its frozen running value otherwise."""
+    """The batch's own sigma where training shows it x, its running value otherwise."""
 
     def build(self, params_shape):
-        super().build(params_shape)
         self.variance = self.add_weight(
             shape=(),
             initializer="ones",
@@ -86,10 +82,12 @@ class OptimalNormal(Likelihood):
             name="variance",
         )
 
-    def call(self, loc, training=False) -> tfd.Distribution:
-        if training:
-            return ProfileNormal(loc, self.event_ndims)
-        return self.event(tfd.Normal(loc, tf.sqrt(self.variance)))
+    def call(self, loc, x=None, step=None, training=False) -> tfd.Distribution:
+        if x is None or not training:
+            return self.event(tfd.Normal(loc, tf.sqrt(self.variance)))
+        variance = optimal_variance(x, loc)
+        self.update(variance, step)
+        return self.event(tfd.Normal(loc, tf.sqrt(variance)))
 
     def update(self, variance: tf.Tensor, step: tf.Tensor) -> None:
         """Averages over the last hundred steps, or over all of them if fewer."""
@@ -97,41 +95,6 @@ class OptimalNormal(Likelihood):
         self.variance.assign_add(weight * (variance - self.variance))
 
 
-class ProfileNormal(tfd.Distribution):
-    """N(x; loc, sigma^2) at the sigma that suits the given x best: their likelihood
-    with sigma maximised out. For training only, as no density over x.
-    """
-
-    def __init__(self, loc, event_ndims, name="ProfileNormal"):
-        parameters = dict(locals())
-        self.loc = loc
-        self.event_ndims = event_ndims
-        super().__init__(
-            dtype=loc.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        ndims = {"event_ndims": lambda self: self.event_ndims}
-        return {"loc": tfp.util.ParameterProperties(**ndims)}
-
-    def _event_shape(self):
-        return self.loc.shape[-self.event_ndims :]
-
-    def _event_shape_tensor(self):
-        return tf.shape(self.loc)[-self.event_ndims :]
-
-    def variance(self, x) -> tf.Tensor:
-        return tf.reduce_mean((x - self.loc) ** 2) + MIN_SIGMA**2
-
-    def _log_prob(self, x):
-        values = tfd.Normal(self.loc, tf.sqrt(self.variance(x)))
-        return tfd.Independent(values, self.event_ndims).log_prob(x)
-
-    def _mean(self):
-        return self.loc
+def optimal_variance(x, loc) -> tf.Tensor:
+    """The sigma^2 that suits all values of x best, but for the floor; `[]`."""
+    return tf.reduce_mean((x - loc) ** 2) + MIN_SIGMA**2

@@ -1,16 +1,13 @@
-"""Flows: invertible maps of z whose log-determinant costs nothing extra.
-
-The weights live in Keras layers; the maps are `tfb.Bijector`s made from them.
-"""
+"""Inverse autoregressive flow: its weights in Keras layers, its maps as bijectors."""
 
 from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tensorflow_probability.python.internal import cache_util
 
-from zoo.networks.made import MADE
+from zoo import checks, internals
+from zoo.flows.made import MADE
 
 tfb = tfp.bijectors
 
@@ -19,18 +16,16 @@ tfb = tfp.bijectors
 class IAF(keras.layers.Layer):
     """Inverse autoregressive flow: `call(h)` returns the map of z as a `tfb.Bijector`.
 
-    Each step has a MADE of its own and sees the latents in the opposite order:
+    Each step has a MADE of its own and sees the latents in the opposite order, by its
+    masks: nothing is permuted, and a step whose gates are wide open is the identity.
 
         [m, s] = MADE(z, h)
         gated:  g = sigmoid(s + forget_bias),  z <- g * z + (1 - g) * m
         plain:  z <- m + exp(s) * z
 
     The log-determinant is the sum of log g, or of s, over latents and steps. `forward`
-    and its log-determinant take one parallel pass through each MADE. `inverse` exists
-    and takes D passes: a density of the flow's own samples never needs it.
-
-    The order is turned round in the masks and not in the data: nothing is permuted, and
-    a step whose gates are wide open is the identity.
+    takes one parallel pass through each MADE, `inverse` D passes: a density of the
+    flow's own samples never needs it.
 
     Args:
         latent_dim: number of latent dimensions D.
@@ -65,8 +60,7 @@ class IAF(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
-        if steps < 1:
-            raise ValueError(f"`steps` must be at least 1. Received: steps={steps}")
+        checks.at_least(1, steps=steps)
         self.latent_dim = latent_dim
         self.steps = steps
         self.gated = gated
@@ -88,7 +82,7 @@ class IAF(keras.layers.Layer):
         return tfb.Shift(m)(tfb.Scale(log_scale=s))
 
 
-class Loop(tfb.Bijector):
+class Loop(internals.CachingBijector):
     """Chain of T autoregressive bijectors as one loop of the graph.
 
     They differ in their weights only, so that the chain's length makes a graph no
@@ -99,10 +93,6 @@ class Loop(tfb.Bijector):
             step applies to every latent; latent d's depends on those before it alone.
         weights: returns the weights of all steps, a structure of tensors `[T, ...]`.
     """
-
-    # TFP keeps what `forward` learns of the log-determinant, for who asks next, as in
-    # its own FFJORD; it is internal, which is one reason why TFP's version is pinned.
-    _cache = cache_util.BijectorCacheWithGreedyAttrs("_forward_and_attributes", "_undo")
 
     def __init__(self, elementwise: Callable, weights: Callable):
         parameters = dict(locals())
@@ -137,7 +127,7 @@ class Loop(tfb.Bijector):
     def _forward_log_det_jacobian(self, z):
         return self.path(z)[1][-1]
 
-    def _undo(self, z):
+    def _inverse_and_attributes(self, z):
         def undo_step(z, weights):
             # TFP's autoregressive map takes one pass from outputs to inputs; this is
             # its other direction, latent by latent.

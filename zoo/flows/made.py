@@ -55,13 +55,14 @@ class MADE(keras.layers.Layer):
     def build(self, z_shape, context_shape=None):
         has_context = context_shape is not None
         orders = np.atleast_1d(self.reverse)
-        masks = [self._masks(z_shape[-1], reverse, has_context) for reverse in orders]
-        *hidden, last = map(np.stack, zip(*masks))
-        self.layers = [self._masked_dense(mask) for mask in hidden]
-        self.layers.append(self._masked_dense(last, gain=0.1))  # begins near its bias
+        degrees = [self._degrees(z_shape[-1], order, has_context) for order in orders]
+        *hidden, last = [tuple(map(np.stack, zip(*layer))) for layer in zip(*degrees)]
+        self.layers = [self._masked_dense(*pair) for pair in hidden]
+        self.layers.append(self._masked_dense(*last, gain=0.1))  # begins near its bias
         if has_context:
-            everything = np.ones([len(orders), context_shape[-1], masks[0][0].shape[1]])
-            self.context_layer = self._masked_dense(everything, use_bias=False)
+            seen = np.zeros([len(orders), context_shape[-1]], "int32")
+            by_all = np.ones_like(self.layers[0].limits)
+            self.context_layer = self._masked_dense(seen, by_all, use_bias=False)
 
     def call(self, z, context=None):
         first = tf.nest.map_structure(lambda w: w[0], self.affine_maps(context))
@@ -90,38 +91,44 @@ class MADE(keras.layers.Layer):
             a = tf.tensordot(self.activation(a), w, 1) + b
         return tf.reshape(a, tf.concat([tf.shape(a)[:-1], [-1, self.params]], 0))
 
-    def _masks(self, latent_dim, reverse, has_context) -> list[np.ndarray]:
-        """Which inputs each layer's units see, by their degrees: `[inputs, units]`."""
-        degrees = np.arange(1, latent_dim + 1)
+    def _degrees(self, latent_dim, reverse, has_context) -> list[tuple]:
+        """Of each layer, its inputs' degrees and what they must stay below."""
+        degrees = np.arange(1, latent_dim + 1, dtype="int32")
         if reverse:
             degrees = degrees[::-1]
         lowest = 0 if has_context else min(1, latent_dim - 1)
         span = latent_dim - lowest
-        hidden = [lowest + np.arange(width) * span // width for width in self.units]
-        masks = [
-            below[:, None] <= above for below, above in zip([degrees, *hidden], hidden)
+        hidden = [
+            lowest + np.arange(width, dtype="int32") * span // width
+            for width in self.units
         ]
-        outputs = np.repeat(degrees, self.params)
-        return [*masks, [degrees, *hidden][-1][:, None] < outputs]
+        limits = [degree + 1 for degree in hidden]
+        limits.append(np.repeat(degrees, self.params))
+        return list(zip([degrees, *hidden], limits))
 
-    def _masked_dense(self, masks, **options):
+    def _masked_dense(self, degrees, limits, **options):
         layer = _MaskedDense(
-            masks, self.weight_norm, dtype=self.dtype_policy, **options
+            degrees, limits, self.weight_norm, dtype=self.dtype_policy, **options
         )
         layer.build()
         return layer
 
 
 class _MaskedDense(keras.layers.Layer):
-    """Weights of dense layers side by side, zero outside masks `[T, inputs, units]`.
+    """Weights of dense layers side by side, each with zeros where its mask has them.
 
-    A unit's weights start with the length `gain`. With weight normalisation they are
+    A unit sees the inputs whose degrees `[T, inputs]` are below its limit `[T, units]`;
+    a graph holds these in place of masks, which are as large as the weights. A unit's
+    weights start with the length `gain`. With weight normalisation they are
     gain * mask * V / |mask * V|, column by column, and the gain is learned.
     """
 
-    def __init__(self, masks, weight_norm: bool, gain=1.0, use_bias=True, **kwargs):
+    def __init__(
+        self, degrees, limits, weight_norm: bool, gain=1.0, use_bias=True, **kwargs
+    ):
         super().__init__(**kwargs)
-        self.masks = masks.astype("float32")
+        self.degrees = degrees
+        self.limits = limits
         self.weight_norm = weight_norm
         self.gain = gain
         self.use_bias = use_bias
@@ -129,18 +136,24 @@ class _MaskedDense(keras.layers.Layer):
     def build(self, _=None):
         def start(shape, dtype):
             directions = keras.initializers.RandomNormal(stddev=1.0)(shape, dtype)
-            return self.gain * tf.math.l2_normalize(self.masks * directions, axis=1)
+            return self.gain * tf.math.l2_normalize(self.masks() * directions, axis=1)
 
-        units = self.masks.shape[0], self.masks.shape[2]
-        self.kernel = self.add_weight(self.masks.shape, start, name="kernel")
+        units = self.limits.shape
+        shape = (units[0], self.degrees.shape[1], units[1])
+        self.kernel = self.add_weight(shape, start, name="kernel")
         if self.use_bias:
             self.bias = self.add_weight(units, "zeros", name="bias")
         if self.weight_norm:
             gains = keras.initializers.Constant(self.gain)
             self.length = self.add_weight(units, gains, name="length")
 
+    def masks(self) -> tf.Tensor:
+        """Zeros and ones, `[T, inputs, units]`."""
+        seen = tf.constant(self.degrees)[:, :, None] < self.limits[:, None]
+        return tf.cast(seen, tf.float32)
+
     def weights_in_use(self) -> tf.Tensor:
-        kernel = self.kernel * self.masks
+        kernel = self.kernel * self.masks()
         if self.weight_norm:
             kernel = self.length[:, None] * tf.math.l2_normalize(kernel, axis=1)
         return kernel

@@ -11,8 +11,8 @@ import tensorflow as tf
 import zoo
 from tests import configs
 from tests.configs import assert_same_variables
-from zoo import execution
-from zoo.model import MOST_STEPS
+from zoo import training
+from zoo.training import MOST_STEPS
 
 
 class Recorder:
@@ -52,7 +52,7 @@ def batches(sizes):
 )
 def test_every_batch_is_trained_on_once_and_in_order(sizes):
     together, alone = Recorder(), Recorder()
-    execute = execution.compiled_steps(together, most=3)
+    execute = training.compiled_steps(together, most=3)
     iterator = iter(batches(sizes))
     for _ in range(-(-len(sizes) // 3)):
         logs = execute(iterator)
@@ -68,7 +68,7 @@ def test_every_batch_is_trained_on_once_and_in_order(sizes):
 
 def test_a_step_is_traced_once_for_batches_of_all_sizes():
     recorder = Recorder()
-    execute = execution.compiled_steps(recorder, most=3)
+    execute = training.compiled_steps(recorder, most=3)
     iterator = iter(batches([4, 4, 4, 4, 2]))
     execute(iterator)
     execute(iterator)
@@ -97,13 +97,13 @@ def test_it_trains_as_the_steps_do_one_by_one(vae, digits):
 @pytest.fixture
 def executions(monkeypatch):
     """The arguments of every call of a function that `compiled_steps` returned."""
-    calls, compiled_steps = [], execution.compiled_steps
+    calls, compiled_steps = [], training.compiled_steps
 
     def recorded(*args):
         execute = compiled_steps(*args)
         return lambda iterator: calls.append(args) or execute(iterator)
 
-    monkeypatch.setattr(execution, "compiled_steps", recorded)
+    monkeypatch.setattr(training, "compiled_steps", recorded)
     return calls
 
 
@@ -162,7 +162,7 @@ def test_batches_whose_parts_change_shape_are_told_apart():
             ),
         )
     )
-    execution.compiled_steps(recorder, most=4)(iterator)
+    training.compiled_steps(recorder, most=4)(iterator)
     assert float(recorder.state) == 8 * 1 + 4 * (3 + 1) + 2 * (6 + 1) + (9 + 1)
 
 
@@ -197,7 +197,7 @@ def test_keras_data_sets_keep_to_single_steps(vae, digits):
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # 1 batch of 4
 def test_fit_evaluate_and_predict_take_their_data_untuned(vae, digits, monkeypatch):
-    monkeypatch.setattr(execution, "untuned", lambda dataset: dataset.take(1))
+    monkeypatch.setattr(training, "untuned", lambda dataset: dataset.take(1))
     batches = tf.data.Dataset.from_tensor_slices(digits).batch(16)
     for x, options in ((digits, {"batch_size": 16}), (batches, {})):
         step, calls = int(vae.step), int(vae.calls)
@@ -243,6 +243,6 @@ def test_the_autotuner_is_off_unless_the_data_set_asks_for_it(asked):
         options = tf.data.Options()
         options.autotune.enabled = asked
         dataset = dataset.with_options(options)
-    result = execution.untuned(dataset)
+    result = training.untuned(dataset)
     assert result.options().autotune.enabled == bool(asked)
     assert list(result.as_numpy_iterator()) == [0, 1, 2]

@@ -1,10 +1,11 @@
-"""Posterior heads: encoder features `[B, H]` to q(z|x) over `[B, D]`."""
+"""A diagonal normal, linear in the features but for its scale."""
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.heads import Head
+from zoo import checks
+from zoo.heads.base import Head
 
 tfd = tfp.distributions
 
@@ -12,6 +13,9 @@ tfd = tfp.distributions
 @keras.saving.register_keras_serializable("zoo")
 class DiagonalNormal(Head):
     """q(z|x) = N(loc, diag(scale^2)) with a softplus scale.
+
+    Features `[B, H]` give latents `[D]`, maps of features `[B, H, W, C]` latents
+    `[H, W, D]`, each from the features at its place.
 
     Args:
         latent_dim: number of latent dimensions D.
@@ -35,7 +39,7 @@ class DiagonalNormal(Head):
     def call(self, features) -> tfd.Distribution:
         loc, raw_scale = tf.split(self.dense(features), 2, axis=-1)
         scale = tf.nn.softplus(raw_scale) + self.min_scale
-        return tfd.Independent(tfd.Normal(loc, scale), 1)
+        return tfd.Independent(tfd.Normal(loc, scale), features.shape.rank - 1)
 
 
 def diagonal_normal(posterior: tfd.Distribution) -> tfd.Normal:
@@ -45,9 +49,9 @@ def diagonal_normal(posterior: tfd.Distribution) -> tfd.Normal:
         ValueError: if it is anything else.
     """
     normal = getattr(posterior, "distribution", None)
-    if not (isinstance(posterior, tfd.Independent) and isinstance(normal, tfd.Normal)):
-        raise ValueError(
-            "The posterior must be a diagonal normal, such as `DiagonalNormal`. "
-            f"Received: posterior={posterior.name}"
-        )
+    checks.require(
+        isinstance(posterior, tfd.Independent) and isinstance(normal, tfd.Normal),
+        "The posterior must be a diagonal normal, such as `DiagonalNormal`.",
+        f"posterior={posterior.name}",
+    )
     return normal

@@ -1,0 +1,169 @@
+"""Any model of p(x), or of p(x | given): what all of them do, whatever they compute."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo import checks
+from zoo.checks import Field
+from zoo.draws import seed_words
+from zoo.model import Model
+
+
+class Measures(NamedTuple):
+    """What one pass over a batch gives."""
+
+    terms: dict[str, tf.Tensor]  # to minimise, nats, of any shape
+    metrics: dict[str, tf.Tensor]  # to report, `[rows]`
+    output: tf.Tensor  # what `predict` returns, `[B, ...]`
+
+
+class GenerativeModel(Model):
+    """Base of every model: a subclass says what its data are and how to measure them.
+
+    Data are x, or a dict of `x` and of what it is conditioned on; elsewhere the
+    conditions are the dict `given`, one row per image.
+
+    A new model measures one row of plain values before anybody sees it: that builds
+    every layer, tells the names of the metrics, and fails where parts do not fit.
+
+    Args:
+        seed: seed of the noise that training and `predict` draw.
+
+    Attributes:
+        exact: whether `log_prob` is log p(x) itself; otherwise it is a lower bound.
+        is_mass: whether p(x) is a probability mass; otherwise it is a density.
+    """
+
+    exact = False
+    is_mass = False
+
+    def __init__(self, *, seed: int = 0, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.seed = seed
+        self.step = self._add_counter("step")  # training steps: what schedules see
+        self.calls = self._add_counter("calls")  # forward passes: fresh noise for each
+
+    # Hooks.
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """`x` first, then the conditions: their shapes, dtypes and supports."""
+        raise NotImplementedError
+
+    def measure(self, x, given, seed, num_samples=None) -> Measures:
+        """One pass over a batch `[B, ...]`; `seed` is an `int32[2]`.
+
+        A model of latents takes `num_samples` draws of each image, by default as many
+        as training takes.
+        """
+        raise NotImplementedError
+
+    def log_prob(self, x, given=None) -> tf.Tensor:
+        """log p(x | given) in nats, `[B]`: exact, or a lower bound that says so."""
+        raise NotImplementedError
+
+    def sample(self, n: int = 1, given=None, *, seed: int = 0) -> tf.Tensor:
+        """n images, `[n, *event_shape]`; `given` has n rows, and `seed` may have."""
+        raise NotImplementedError
+
+    def encode(self, x, given=None) -> list[tf.Tensor]:
+        """Deterministic codes of x, `[B, ...]` per latent layer, top first."""
+        raise NotImplementedError
+
+    def decode(self, *z, given=None) -> tf.Tensor:
+        """Images of codes, `[B, *event_shape]`."""
+        raise NotImplementedError
+
+    # The one forward pass that Keras trains; final.
+
+    def call(self, inputs, training=False):
+        """Adds the terms as losses and reports the metrics; returns the output."""
+        given = dict(inputs) if isinstance(inputs, dict) else {"x": inputs}
+        x = given.pop("x")
+        seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
+        measures = self.measure(x, given, seed)
+        for term in measures.terms.values():
+            self.add_loss(tf.reduce_mean(term))
+        self._reports.update(measures, tf.shape(x)[0])
+        if training:
+            self.step.assign_add(1)
+        return measures.output
+
+    def complete(self):
+        x, given = self.example()
+        measures = self.measure(x, given, seed_words(self.seed))
+        self._reports = _Reports(measures)
+        self.built = True
+
+    def reconstruct(self, x, given=None) -> tf.Tensor:
+        """The images of the codes of x, `[B, *event_shape]`."""
+        return self.decode(*self.encode(x, given), given=given)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one image or row."""
+        return self.fields["x"].shape
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [*super().metrics, *self._reports]
+
+    def check(self, data) -> None:
+        """Raises a ValueError that says why, if this model cannot take `data`."""
+        checks.check_source(data, self.fields)
+
+    def example(self) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """One row of plain values: x and the conditions."""
+        rows = {
+            name: tf.fill([1, *f.shape], tf.cast(np.clip(0, *f.support), f.dtype))
+            for name, f in self.fields.items()
+        }
+        return rows.pop("x"), rows
+
+    @staticmethod
+    def names_of_layers(name: str, count: int) -> list[str]:
+        """Such as z_3, z_2, z_1: the bottom layer is 1, and lists are top first."""
+        return [f"{name}_{i}" for i in range(count, 0, -1)]
+
+    # Private.
+
+    def _add_counter(self, name):
+        return self.add_weight(
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            name=name,
+        )
+
+    def _as_batch(self, x, given=None):
+        """x and the conditions as tensors of their fields' dtypes, checked."""
+        data = {"x": x, **(given or {})}
+        checks.check_arrays(data, self.fields)
+        data = {k: tf.cast(v, self.fields[k].dtype) for k, v in data.items()}
+        return data.pop("x"), data
+
+    def _as_given(self, given, rows) -> dict[str, tf.Tensor]:
+        """The conditions as tensors, one for each of as many rows, checked."""
+        fields = {k: f for k, f in self.fields.items() if k != "x"}
+        checks.check_arrays(given or {}, fields, rows)
+        return {k: tf.cast(given[k], fields[k].dtype) for k in fields}
+
+
+class _Reports:
+    """Means of what a model measures: no weights, and so in no file of them."""
+
+    def __init__(self, measures):
+        names = {**measures.metrics, **measures.terms}
+        self.means = {name: keras.metrics.Mean(name) for name in names}
+
+    def update(self, measures, batch_size):
+        for name, value in {**measures.metrics, **measures.terms}.items():
+            self.means[name].update_state(tf.fill([batch_size], tf.reduce_mean(value)))
+
+    def __iter__(self):
+        return iter(self.means.values())

@@ -1,0 +1,42 @@
+"""What the zoo uses of Keras' and TFP's private parts: all of it is here.
+
+Their next version may change any of it; `tests/test_internals.py` says which broke, and
+the requirements go no further than the versions it has been run with.
+"""
+
+import keras
+import tensorflow_probability as tfp
+from tensorflow_probability.python.internal import cache_util
+
+INSIDE_FIT = "_use_cached_eval_dataset"  # argument with which `fit` calls `evaluate`
+
+
+def layers_of(model: keras.layers.Layer, kind=keras.layers.Layer) -> list:
+    """A model and the layers in it that are of a kind, nested ones included."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
+
+
+class CachingBijector(tfp.bijectors.Bijector):
+    """A bijector that keeps what `forward` learns of the log-determinant, as FFJORD.
+
+    A subclass gives `_forward_and_attributes` and `_inverse_and_attributes`, which
+    return the image and a dict, such as `{"ildj": ...}`, or None.
+    """
+
+    _cache = cache_util.BijectorCacheWithGreedyAttrs(
+        "_forward_and_attributes", "_inverse_and_attributes"
+    )
+
+
+class PipelineUser(keras.Model):
+    """A model that may exchange the pipeline which `fit` and `evaluate` have made."""
+
+    def pipeline(self, dataset):
+        """What is read in place of `dataset`."""
+        raise NotImplementedError
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras comes here between making its pipeline and starting it.
+        if hasattr(iterator, "_distributed_dataset"):
+            iterator._distributed_dataset = self.pipeline(iterator._distributed_dataset)
+        super()._maybe_symbolic_build(iterator, data_batch)

@@ -1,0 +1,217 @@
+"""Models with latents: one walk through them infers, and generates."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo import bounds, checks
+from zoo.checks import Field
+from zoo.draws import Draw, Given, Mean, Sample, seed_words
+from zoo.generative import GenerativeModel, Measures
+from zoo.likelihoods import Bernoulli, Likelihood
+from zoo.objectives import ELBO, Objective
+
+tfd = tfp.distributions
+
+
+class LatentVariableModel(GenerativeModel):
+    """Base of the models that draw latents z and then x given z.
+
+    A subclass gives `features`, `walk` and `likelihood`, or, to begin with less, is a
+    `VAE`. In a walk, features and conditions have one row for each image and z one for
+    each draw: where they meet, `draw.repeat` them.
+
+    Args:
+        likelihood: head that turns parameters into p(x|z), by default `Bernoulli`.
+        objective: what training minimises, by default `zoo.objectives.ELBO()`.
+        seed: seed of the noise that training and `predict` draw.
+
+    Attributes:
+        latent_shapes: shape of one z of every layer, top layer first.
+        latent_dtypes: likewise; float32, or int32 where z is the index of a code.
+    """
+
+    def __init__(
+        self,
+        *,
+        likelihood: Likelihood | None = None,
+        objective: Objective | None = None,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(seed=seed, **kwargs)
+        self.likelihood_head = likelihood or Bernoulli()
+        self.objective = objective or ELBO()
+
+    # Hooks: what a variant overrides.
+
+    def features(self, x, given):
+        """What an image needs once for all its draws: tensors `[B, ...]`."""
+        raise NotImplementedError
+
+    def walk(self, draw: Draw, features=None, given=None):
+        """Draws every latent layer, top first; returns what the likelihood sees.
+
+        Without features it generates.
+        """
+        raise NotImplementedError
+
+    def likelihood(self, out, given) -> tfd.Distribution:
+        """p(x|z) of what a walk returned, one event per image; `given` has its rows."""
+        raise NotImplementedError
+
+    def log_likelihood(self, x, likelihood) -> tf.Tensor:
+        """log p(x|z) in nats, `[K*B]`, for x of as many rows."""
+        return likelihood.log_prob(x)
+
+    def terms(self, draw: Draw, log_p) -> dict[str, tf.Tensor]:
+        """Terms to minimise in nats, a pure function of the record."""
+        return {**self.objective(draw, log_p, self.step), **draw.terms}
+
+    # Final.
+
+    def measure(self, x, given, seed, num_samples=None):
+        if num_samples:
+            draw = self._sampling(seed, x, num_samples)
+        else:
+            draw = self.objective.draw(seed, tf.shape(x)[0])
+        likelihood, log_p = self._drawn(draw, x, given, self.features(x, given))
+        for latent in draw.latents:
+            if not latent.sampled_rate:
+                checks.check_reparameterised(latent.posterior)
+        rates = [bounds.rate(latent) for latent in draw.latents]
+        rate = tf.add_n(rates)
+        names = self.names_of_layers("rate", len(rates)) if rates[1:] else []
+        metrics = {"elbo": log_p - rate, "rate": rate, "distortion": -log_p}
+        metrics |= dict(zip(names, rates))
+        output = draw.split(likelihood.mean())[0]
+        return Measures(self.terms(draw, log_p), metrics, output)
+
+    def complete(self):
+        super().complete()
+        x, given = self.example()
+        draw = Mean(1)
+        self.walk(draw, self.features(x, given), given)
+        self.latent_shapes = [tuple(latent.z.shape[1:]) for latent in draw.latents]
+        self.latent_dtypes = [latent.z.dtype for latent in draw.latents]
+
+    @property
+    def fields(self):
+        return {"x": Field(self.event_shape, "float32", self.likelihood_head.support)}
+
+    @property
+    def event_shape(self):
+        raise NotImplementedError
+
+    @property
+    def is_mass(self):
+        return self.likelihood_head.is_mass
+
+    # What a user calls; pure functions: same seed, same answer, no state.
+
+    def encode(self, x, given=None) -> list[tf.Tensor]:
+        """Deterministic codes of x `[B, *event_shape]`: `[B, D]` per latent layer.
+
+        The means of the posteriors, top layer first. Runs as a graph.
+        """
+        return self._encode(*self._as_batch(x, given))
+
+    def decode(self, *z, given=None) -> tf.Tensor:
+        """Mean of p(x|z) for latents `[..., D]`, one argument per latent layer.
+
+        The top layer comes first. Layers left out at the end follow in the mean of
+        their prior. Runs as a graph, which does not see layers that are exchanged
+        later.
+        """
+        z, leading = checks.check_codes(z, self.latent_shapes, self.latent_dtypes)
+        mean = self._decode(z, self._as_given(given, z[0].shape[0]))
+        return tf.reshape(mean, tf.concat([leading, tf.shape(mean)[1:]], axis=0))
+
+    def sample(self, n: int = 1, given=None, *, seed: int = 0) -> tf.Tensor:
+        """Means of p(x|z) with z from the prior, `[n, *event_shape]`.
+
+        With a seed for each image, `[n]`, an image is what its own seed gives alone.
+        Runs as a graph, which does not see a prior or layers that are exchanged later.
+        """
+        if not tf.is_tensor(n):
+            checks.at_least(1, n=n)
+        given, words = self._as_given(given, n), seed_words(seed)
+        if words.shape.rank == 2:
+            one_each = tf.is_tensor(n) or n == words.shape[0]
+            wanted = "`seed` must be a number, or one for each image."
+            checks.require(one_each, wanted, f"{words.shape[0]} of them, n={n}")
+            return self._sample(None, given, words)
+        return self._sample(tf.cast(n, tf.int32), given, words)
+
+    def log_weights(
+        self, x, given=None, *, num_importance_samples: int = 1, seed=0
+    ) -> tf.Tensor:
+        """log p(x, z) - log q(z|x) of K draws in nats, `[K, B]`."""
+        x, given = self._as_batch(x, given)
+        draw = self._sampling(seed_words(seed), x, num_importance_samples)
+        return self._log_weights(draw, x, given, self.features(x, given))
+
+    def log_prob(
+        self, x, given=None, *, num_importance_samples=128, seed=0, chunk=32
+    ) -> tf.Tensor:
+        """Importance-weighted estimate of log p(x) in nats, `[B]`; a lower bound.
+
+        Holds `chunk` draws of each image in memory at a time and streams their
+        log-mean-exp (Burda et al., 2016, eq. 8). Same seed and chunk, same answer.
+        `zoo.evaluation` does it for whole data sets. Runs as a graph.
+        """
+        total = num_importance_samples
+        if not tf.is_tensor(total):
+            checks.at_least(1, num_importance_samples=total, chunk=chunk)
+            chunk = min(chunk, total)
+        x, given = self._as_batch(x, given)
+        return self._log_prob(x, given, total, seed_words(seed), chunk)
+
+    # Private.
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _encode(self, x, given):
+        draw = Mean(tf.shape(x)[0])
+        self.walk(draw, self.features(x, given), given)
+        return [latent.z for latent in draw.latents]
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _decode(self, z, given):
+        out = self.walk(Given(z, tf.shape(z[0])[0]), None, given)
+        return self.likelihood(out, given).mean()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _sample(self, n, given, seed):
+        draw = Sample(seed, tf.shape(seed)[0] if n is None else n)
+        return self.likelihood(self.walk(draw, None, given), given).mean()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _log_prob(self, x, given, total, seed, chunk):
+        features = self.features(x, given)
+
+        def add_chunk(index, log_sum):
+            count = tf.minimum(chunk, total - index * chunk)
+            draw = self._sampling(tf.random.fold_in(seed, index), x, count)
+            log_w = self._log_weights(draw, x, given, features)
+            log_w = tf.concat([log_sum[None], log_w], axis=0)
+            return index + 1, tf.reduce_logsumexp(log_w, axis=0)
+
+        _, log_sum = tf.while_loop(
+            lambda index, _: index * chunk < total,
+            add_chunk,
+            (0, tf.fill(tf.shape(x)[:1], -float("inf"))),
+            parallel_iterations=1,
+        )
+        return log_sum - tf.math.log(tf.cast(total, tf.float32))
+
+    def _log_weights(self, draw, x, given, features):
+        _, log_p = self._drawn(draw, x, given, features)
+        return draw.split(bounds.log_weights(log_p, draw.latents))
+
+    def _drawn(self, draw, x, given, features):
+        """p(x|z) of the latents that a walk draws, and log p(x|z)."""
+        out = self.walk(draw, features, given)
+        likelihood = self.likelihood(out, draw.repeat(given))
+        return likelihood, self.log_likelihood(draw.repeat(x), likelihood)
+
+    def _sampling(self, seed, x, samples):
+        return Sample(seed, samples * tf.shape(x)[0], samples)

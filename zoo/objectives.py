@@ -1,0 +1,234 @@
+"""What training minimises: pure functions of a walk's record, for any model.
+
+Architecture and objective are two choices: every model of the zoo that draws latents
+takes any of these as `objective`. Terms are in nats and are named for what they are.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from zoo import bounds, checks, schedules
+from zoo.draws import Draw, PathSample, Sample
+from zoo.heads.diagonal_normal import diagonal_normal
+from zoo.model import Configured
+from zoo.schedules import Schedule
+
+
+class Objective(Configured):
+    """Base of every objective; a subclass returns the terms to minimise.
+
+    `num_samples` is the number of draws of the latents for each image and step.
+    """
+
+    draws = Sample  # the kind of draw that a training step walks with
+    num_samples = 1
+
+    def draw(self, seed: tf.Tensor, batch_size) -> Draw:
+        return self.draws(seed, self.num_samples * batch_size, self.num_samples)
+
+    def __call__(self, draw: Draw, log_p: tf.Tensor, step) -> dict[str, tf.Tensor]:
+        """Terms to minimise, each of any shape: their means are added.
+
+        They follow from the record of the walk, log p(x|z) `[K*B]` in nats and, for
+        schedules, the number of the training step.
+        """
+        raise NotImplementedError
+
+
+@keras.saving.register_keras_serializable("zoo")
+class ELBO(Objective):
+    """distortion + beta * rate, the negative evidence lower bound at beta = 1.
+
+    Args:
+        beta: weight of the rate, a number or a schedule of the training step.
+        free_bits: floor of the rate in nats per latent layer, a number or a schedule.
+        num_samples: Monte-Carlo samples L of z per example and step.
+
+    Raises:
+        ValueError: if a weight is negative or there is no sample.
+
+    Example:
+        warm_up = zoo.schedules.Linear(0.0, 1.0, steps=10_000)
+        ladder = zoo.LadderVAE(encoder, decoder, 64, objective=ELBO(warm_up))
+
+    Reference: Kingma & Welling, 2014, eq. 10; Higgins et al., 2017, eq. 4; free bits:
+    Kingma et al., 2016, eq. 15.
+    """
+
+    def __init__(
+        self, beta: Schedule = 1.0, free_bits: Schedule = 0.0, num_samples: int = 1
+    ):
+        checks.not_negative(beta=beta, free_bits=free_bits)
+        checks.at_least(1, num_samples=num_samples)
+        self.beta = beta
+        self.free_bits = free_bits
+        self.num_samples = num_samples
+
+    def __call__(self, draw, log_p, step):
+        beta = schedules.value(self.beta, step)
+        floor = schedules.value(self.free_bits, step)
+        rates = [bounds.free_bits(bounds.rate(z), floor) for z in draw.latents]
+        return {"distortion": -log_p, "beta_rate": beta * tf.add_n(rates)}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Distortion(Objective):
+    """The distortion alone."""
+
+    def __call__(self, draw, log_p, step):
+        return {"distortion": -log_p}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class IWELBO(Objective):
+    """-log (1/K) sum_k w_k: a bound that tightens with the number K of draws.
+
+        log w_k = log p(x|z_k) + beta (log p(z_k) - log q(z_k|x))
+
+    As K grows the encoder's gradient drowns in noise (Rainforth et al., 2018). The
+    doubly reparameterised one has the same mean and keeps its signal: with normalised
+    weights v_k the decoder learns from sum_k v_k d log w_k, the encoder, without the
+    score of q and at beta = 1 with the paper's squared weights, from
+
+        sum_k v_k (1 - beta + beta v_k) (d log w_k / dz_k) dz_k
+
+    Args:
+        num_importance_samples: draws K per example and step; 1 is the ELBO.
+        beta: weight of the latents' terms, a number or a schedule.
+        doubly_reparameterised: use that gradient; needs one latent layer with a
+            diagonal normal posterior.
+
+    Raises:
+        ValueError: if `beta` is negative or there is no sample.
+
+    Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8; Tucker et
+    al., "Doubly Reparameterized Gradient Estimators", 2019.
+    """
+
+    def __init__(
+        self,
+        num_importance_samples: int = 5,
+        beta: Schedule = 1.0,
+        doubly_reparameterised: bool = False,
+    ):
+        checks.at_least(1, num_importance_samples=num_importance_samples)
+        checks.not_negative(beta=beta)
+        self.num_importance_samples = self.num_samples = num_importance_samples
+        self.beta = beta
+        self.doubly_reparameterised = doubly_reparameterised
+        self.draws = PathSample if doubly_reparameterised else Sample
+
+    def __call__(self, draw, log_p, step):
+        beta = schedules.value(self.beta, step)
+        log_ratio = bounds.log_weights(tf.zeros_like(log_p), draw.latents)
+        log_w = draw.split(log_p + beta * log_ratio)
+        if self.doubly_reparameterised:
+            weights = tf.stop_gradient(tf.nn.softmax(log_w, axis=0))
+            draw.weights = 1 - beta + beta * weights
+        return {"negative_iw_elbo": -bounds.iw_elbo(log_w)}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Capacity(Objective):
+    """distortion + gamma * |rate - C|, with the batch mean of the rate.
+
+    Args:
+        gamma: weight of the distance from the capacity.
+        capacity: C in nats, a number or a schedule of the training step.
+        num_samples: Monte-Carlo samples L of z per example and step.
+
+    Raises:
+        ValueError: if a weight is negative or there is no sample.
+
+    Reference: Burgess et al., "Understanding disentangling in beta-VAE", 2018, eq. 8.
+    """
+
+    def __init__(
+        self, gamma: float = 1000.0, capacity: Schedule = 25.0, num_samples: int = 1
+    ):
+        checks.not_negative(gamma=gamma, capacity=capacity)
+        checks.at_least(1, num_samples=num_samples)
+        self.gamma = gamma
+        self.capacity = capacity
+        self.num_samples = num_samples
+
+    def __call__(self, draw, log_p, step):
+        rate = tf.reduce_mean(bounds.total_rate(draw.latents))
+        gap = tf.abs(rate - schedules.value(self.capacity, step))
+        return {"distortion": -log_p, "gamma_capacity_gap": self.gamma * gap}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TotalCorrelation(Objective):
+    """The rate in three parts, each with a weight of its own.
+
+    With q(z) the posterior averaged over the data, the rate is
+        [log q(z|x) - log q(z)]                mutual information of x and z
+      + [log q(z) - sum_d log q(z_d)]          total correlation
+      + [sum_d log q(z_d) - log p(z)]          dimension-wise KL
+    in the mean; the weights are alpha, beta, gamma. q(z) is estimated from the batch
+    by minibatch weighted sampling. For one latent layer, whose posterior is a diagonal
+    normal.
+
+    Args:
+        dataset_size: number of training examples N.
+        alpha: weight of the mutual information.
+        beta: weight of the total correlation, a number or a schedule.
+        gamma: weight of the dimension-wise KL.
+        num_samples: Monte-Carlo samples L of z per example and step.
+
+    Raises:
+        ValueError: if a weight is negative or a number less than one.
+
+    Reference: Chen et al., "Isolating Sources of Disentanglement", 2018, eqs. 2 and 4,
+    appendix C.1.
+    """
+
+    def __init__(
+        self,
+        dataset_size: int,
+        alpha: float = 1.0,
+        beta: Schedule = 6.0,
+        gamma: float = 1.0,
+        num_samples: int = 1,
+    ):
+        checks.at_least(1, dataset_size=dataset_size, num_samples=num_samples)
+        checks.not_negative(alpha=alpha, beta=beta, gamma=gamma)
+        self.dataset_size = dataset_size
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.num_samples = num_samples
+
+    def __call__(self, draw, log_p, step):
+        wanted, (latent, *more) = "The total correlation needs one layer.", draw.latents
+        checks.require(not more, wanted, f"{len(draw.latents)} layers")
+        beta = schedules.value(self.beta, step)
+        parts = decompose(latent, self.dataset_size)
+        return {
+            "distortion": -log_p,
+            "alpha_mutual_information": self.alpha * parts[0],
+            "beta_total_correlation": beta * parts[1],
+            "gamma_dimension_kl": self.gamma * parts[2],
+        }
+
+
+def decompose(latent: bounds.Latent, dataset_size: int) -> tuple[tf.Tensor, ...]:
+    """Mutual information, total correlation and dimension-wise KL in nats, `[K*B]`.
+
+    They sum to log q(z|x) - log p(z) whatever the estimate of q(z) is.
+    """
+    one_dimension = diagonal_normal(latent.posterior)
+    batch_size = tf.shape(one_dimension.loc)[0]
+    log_count = tf.math.log(tf.cast(batch_size, tf.float32)) + math.log(dataset_size)
+    pairs = one_dimension.log_prob(latent.z[:, None, :])  # [K*B, B, D]
+    log_q_z = tf.reduce_logsumexp(tf.reduce_sum(pairs, -1), axis=1) - log_count
+    log_q_dims = tf.reduce_logsumexp(pairs, axis=1) - log_count  # [K*B, D]
+    log_product = tf.reduce_sum(log_q_dims, axis=-1)
+    return (
+        latent.log_q - log_q_z,
+        log_q_z - log_product,
+        log_product - bounds.log_prob(latent.prior, latent.z),
+    )

@@ -1,0 +1,300 @@
+"""How models train: what Keras' trainer is asked for, and what feeds it.
+
+Several steps run as one compiled program; whatever comes in is looked at first.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo import checks, internals
+
+MOST_STEPS = 20  # of training in one execution, where Keras asks for no other number
+
+
+class Trainer(internals.PipelineUser):
+    """A Keras model that looks at its data first and runs several steps at a time.
+
+    A subclass gives `check(data)`.
+    """
+
+    def check(self, data) -> None:
+        """Raises a ValueError that says why, if this model cannot take `data`."""
+        raise NotImplementedError
+
+    def fit(self, x=None, *args, validation_data=None, **kwargs):
+        checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
+        self.check(x)
+        self.check(validation_data)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
+        callbacks = kwargs.get("callbacks")
+        callbacks = getattr(callbacks, "callbacks", callbacks) or ()
+        one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
+        one_by_one |= any(map(_listens_to_batches, callbacks))
+        one_by_one |= self._on_several_devices()
+        steps = self._whole_executions(
+            most=1 if one_by_one else MOST_STEPS,
+            steps_per_epoch=kwargs.get("steps_per_epoch"),
+            validation_steps=kwargs.get("validation_steps"),
+        )
+        if steps != self.steps_per_execution:
+            self._set_steps_per_execution(steps)
+            self.train_function = None
+        return super().fit(x, *args, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        checks.refuse_weights(kwargs.get("sample_weight"))
+        self.check(x)
+        if internals.INSIDE_FIT in kwargs:  # within `fit`, which has seen to it
+            return super().evaluate(x, *args, **kwargs)
+        with self._executing(kwargs.get("steps")):
+            return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        self.check(x)
+        arrays = x.values() if isinstance(x, dict) else [x]
+        if not steps and all(isinstance(a, (np.ndarray, tf.Tensor)) for a in arrays):
+            x = tf.data.Dataset.from_tensor_slices(x).batch(batch_size or 32)  # Keras'
+            batch_size = None
+        x = untuned(x)
+        with self._executing(steps):
+            return super().predict(x, batch_size, verbose, steps, callbacks)
+
+    def compile(
+        self,
+        optimizer="adam",
+        *,
+        jit_compile="auto",
+        steps_per_execution="auto",
+        **kwargs,
+    ):
+        """As in Keras; the loss is the model's own, so `loss` is refused.
+
+        `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
+        TensorFlow's own kernels are mostly faster. `steps_per_execution="auto"` means
+        up to twenty, or one where a callback of yours listens to batches or a
+        `PyDataset` prepares them, and for several devices, where Keras' loop fails.
+        Under XLA that many batches are in memory at a time.
+
+        Training and evaluation switch off tf.data's autotuner, unless the data set sets
+        `options.autotune.enabled`: an iterator that ends would wait for its thread.
+        """
+        wanted = f"{type(self).__name__} brings its own loss; compile it without one."
+        loss = kwargs.get("loss")
+        checks.require(loss is None, wanted, f"{loss=}")
+        if jit_compile == "auto" and _on_cpu():
+            jit_compile = not self._convolves()
+        self._auto_steps = steps_per_execution == "auto"
+        if self._auto_steps:
+            one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
+            steps_per_execution = 1 if one_by_one else MOST_STEPS
+        super().compile(
+            optimizer,
+            jit_compile=jit_compile,
+            steps_per_execution=steps_per_execution,
+            **kwargs,
+        )
+        policies = {layer.dtype_policy.name for layer in internals.layers_of(self)}
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        if "mixed_float16" in policies and not scaled:
+            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+        # Variables that appear while a step is traced make TensorFlow trace it twice.
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config and self._auto_steps:
+            config["steps_per_execution"] = "auto"
+        return config
+
+    def make_train_function(self, force=False):
+        """As in Keras, but on one device XLA gets all steps of an execution at once.
+
+        `train_step` must then return a structure of scalars. Convolutions on a CPU are
+        left out: within a loop XLA takes ten times as long for them.
+        """
+        if self.train_function is None or force:
+            super().make_train_function(force=True)
+            several = self.steps_per_execution > 1
+            if self.jit_compile and several and not (_on_cpu() and self._convolves()):
+                each_step = self.train_function
+                together = compiled_steps(self.train_step, self.steps_per_execution)
+                self.train_function = lambda iterator: (
+                    together if takes(iterator) else each_step
+                )(iterator)
+        return self.train_function
+
+    def pipeline(self, dataset):
+        return untuned(dataset)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
+        checks.refuse_weights(sample_weight)
+        return super().compute_loss(x, y, y_pred, **kwargs)
+
+    def _whole_executions(self, most: int = MOST_STEPS, **lengths) -> int:
+        """Steps per execution that divide every length, or up to `most` without one.
+
+        Keras would round a length up to whole executions.
+
+        Raises:
+            ValueError: if the number that was asked for does not divide them.
+        """
+        lengths = {name: length for name, length in lengths.items() if length}
+        if not self.compiled or self.run_eagerly:
+            return self.steps_per_execution
+        if self._auto_steps:
+            length = math.gcd(*lengths.values())
+            return next(n for n in range(most, 0, -1) if length % n == 0)
+        for name, length in lengths.items():
+            steps_per_execution = self.steps_per_execution
+            checks.require(
+                length % steps_per_execution == 0,
+                f"`steps_per_execution` must divide `{name}`.",
+                f"{steps_per_execution=}, {name}={length}",
+            )
+        return self.steps_per_execution
+
+    def _on_several_devices(self) -> bool:
+        return self.distribute_strategy.num_replicas_in_sync > 1
+
+    def _convolves(self) -> bool:
+        layers = internals.layers_of(self)
+        return any("Conv" in type(layer).__name__ for layer in layers)
+
+    @contextlib.contextmanager
+    def _executing(self, steps: int | None):
+        """Just `steps` batches are evaluated or predicted; training stays as it is."""
+        before = self.steps_per_execution
+        if steps and steps % before:
+            self._set_steps_per_execution(self._whole_executions(steps=steps))
+        try:
+            yield
+        finally:
+            self._set_steps_per_execution(before)
+
+    def _set_steps_per_execution(self, steps: int) -> None:
+        if steps != self.steps_per_execution:
+            self.steps_per_execution = steps
+            self.test_function = self.predict_function = None
+
+
+def compiled_steps(train_step: Callable, most: int) -> Callable:
+    """A function that trains on the next `most` batches of an iterator, under XLA.
+
+    Keras would compile one step and call it `most` times. Here XLA sees the loop: the
+    weights and the optimiser's state stay where they are from one step to the next.
+    The step is traced once all the same. A batch of other shapes than the first one's,
+    as an epoch's last one often is, and all that come after it are trained on one by
+    one; if the iterator ends early, so does the execution. All its batches are in
+    memory together.
+
+    Args:
+        train_step: from a batch to a structure of scalars, the logs.
+        most: number of batches.
+
+    Returns:
+        The function, which returns the logs of the last batch it has seen; it raises
+        `tf.errors.OutOfRangeError` if there was none. See `takes` for its iterators.
+    """
+    step = _graph(train_step)
+    step_alone = _graph(lambda batch: step(batch), jit_compile=True)
+
+    def loop(batches, count):
+        values = [lambda batch=batch: batch for batch in batches]
+        logs = step.get_concrete_function(batches[0]).structured_outputs
+        nothing = tf.nest.map_structure(lambda x: tf.zeros(x.shape, x.dtype), logs)
+        return tf.while_loop(
+            lambda index, _: index < count,
+            lambda index, _: (index + 1, step(tf.switch_case(index, values))),
+            (0, nothing),
+        )[1]
+
+    steps_together = _graph(loop, jit_compile=True)
+
+    def execute(iterator):
+        first = iterator.get_next()
+        others = [iterator.get_next_as_optional() for _ in range(most - 1)]
+        batches, alike = [first], [tf.constant(True)]
+        for other in others:
+            alike.append(alike[-1] & _holds_like(other, first))
+            batches.append(tf.cond(alike[-1], other.get_value, lambda: first))
+        count = tf.math.count_nonzero(alike, dtype=tf.int32)
+        available = 1 + tf.add_n([tf.cast(x.has_value(), tf.int32) for x in others])
+        values = [lambda: first, *(other.get_value for other in others)]
+        return tf.while_loop(
+            lambda index, _: index < available,
+            lambda index, _: (index + 1, step_alone(tf.switch_case(index, values))),
+            (count, steps_together(batches, count)),
+        )[1]
+
+    return _graph(execute)
+
+
+def takes(iterator) -> bool:
+    """Whether all parts of its batches are plain tensors, and it feeds one device."""
+    return isinstance(iterator, tf.data.Iterator) and all(
+        isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None
+        for spec in tf.nest.flatten(iterator.element_spec)
+    )
+
+
+def untuned(dataset):
+    """A data set whose iterators end at once: tf.data's autotuner is off.
+
+    The autotuner's thread sleeps up to as long as its iterator has lived, and often
+    misses the call to end. `fit` would then wait for it as it returns, and after every
+    epoch on an array. Without the tuner, `tf.data.AUTOTUNE` in a map means one call for
+    each core, up to sixteen.
+
+    A data set that sets `options.autotune.enabled` itself is returned as it is, and so
+    is one that a strategy has distributed.
+    """
+    if not isinstance(dataset, tf.data.Dataset):
+        return dataset
+    if dataset.options().autotune.enabled is not None:
+        return dataset
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+def _graph(function, **options):
+    return tf.function(function, autograph=False, reduce_retracing=True, **options)
+
+
+def _holds_like(optional, batch) -> tf.Tensor:
+    """Whether an optional has a value whose shapes are those of `batch`."""
+
+    def same():
+        pairs = zip(tf.nest.flatten(optional.get_value()), tf.nest.flatten(batch))
+        return tf.reduce_all(
+            tf.concat([tf.shape(a) == tf.shape(b) for a, b in pairs], axis=0)
+        )
+
+    return tf.cond(optional.has_value(), same, lambda: False)
+
+
+def _on_cpu() -> bool:
+    return not tf.config.list_physical_devices("GPU")
+
+
+def _listens_to_batches(callback) -> bool:
+    """Whether a callback, unless it is Keras' own, wants to hear of every batch."""
+    own, base = type(callback), keras.callbacks.Callback
+    hooks = (
+        "on_batch_begin",
+        "on_batch_end",
+        "on_train_batch_begin",
+        "on_train_batch_end",
+    )
+    if own.__module__.startswith("keras."):
+        return any(hook in vars(callback) for hook in hooks)  # as LambdaCallback has
+    return any(getattr(own, hook, None) is not getattr(base, hook) for hook in hooks)
