@@ -175,6 +175,7 @@ class Row(NamedTuple):
     build: Callable[[], zoo.GenerativeModel]
     data: np.ndarray | dict[str, np.ndarray]
     name: str = ""
+    brief: bool = False  # like another row but for one part: some tests are `slow`
 
     def first(self, n: int) -> "Row":
         """The row with no more than its first n images."""
@@ -277,3 +278,28 @@ CONFIGS = {
     "vq_vae": Row(small_models.vq_vae, BINARY),
     "real_nvp": Row(lambda: small_models.RealNVP(couplings=2), GREY),
 }
+
+# Like another row but for one part, which tests of its own know well.
+BRIEF = (
+    "vae_residual_bernoulli",
+    "vae_table_normal",
+    "vae_five_samples",
+    "vae_beta_schedule",
+    "vae_free_bits",
+    "vae_full_posterior",
+    "sigma_vae_learned",
+    "vae_per_image",
+    "vae_per_pixel",
+    "iaf_vae_plain",
+    "iaf_vae_flow_prior",
+    "anisotropic_normal",
+    "student_t",
+    "sparse_prior",
+    "categorical",
+    "continuous_bernoulli",
+    "capacity_vae",
+    "beta_vae",
+    "mixture_prior",
+    "iaf_iwae",
+)
+CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}

@@ -1,9 +1,10 @@
-"""Runs a SavedModel as a server does: TensorFlow's C++ loader, no Python TensorFlow.
+"""Runs SavedModels as a server does: TensorFlow's C++ loader, no Python TensorFlow.
 
-    python saved_model_client.py FOLDER < requests > answers
+    python saved_model_client.py < questions > answers
 
-Both streams are pickles. A request is `(feeds, fetches)`: arrays by tensor name, and
-tensor names. Its answer is the list of fetched arrays, or the error message.
+Both streams are pickles, one for each model. A question is `(folder, requests)`, a
+request `(feeds, fetches)`: arrays by tensor name, and tensor names. The answer is a
+list: of each request the list of fetched arrays, or the error message.
 """
 
 import importlib.util
@@ -48,6 +49,7 @@ def load_library():
         ("TF_GraphOperationByName", pointer, pointer, c_char_p),
         ("TF_AllocateTensor", pointer, c_int, POINTER(c_int64), c_int, size),
         ("TF_DeleteTensor", None, pointer),
+        ("TF_DeleteSession", None, pointer, pointer),
         ("TF_TensorType", c_int, pointer),
         ("TF_NumDims", c_int, pointer),
         ("TF_Dim", c_int64, pointer, c_int),
@@ -103,6 +105,9 @@ class Server:
             for tensor in filter(None, (*values, *results)):
                 self.tf.TF_DeleteTensor(tensor)
 
+    def close(self):
+        self.tf.TF_DeleteSession(self.session, self.status)
+
     def _output(self, name):
         operation, index = name.split(":")
         found = self.tf.TF_GraphOperationByName(self.graph, operation.encode())
@@ -130,17 +135,20 @@ class Server:
             raise RuntimeError(self.tf.TF_Message(self.status).decode())
 
 
-def main(folder: str) -> None:
-    server = Server(folder)
-    answers = []
-    for feeds, fetches in pickle.load(sys.stdin.buffer):
-        try:
-            answers.append(server.run(feeds, fetches))
-        except RuntimeError as error:
-            answers.append(str(error))
-    assert not {"tensorflow", "keras", "zoo"} & set(sys.modules)
-    pickle.dump(answers, sys.stdout.buffer)
+def main() -> None:
+    while sys.stdin.buffer.peek(1):
+        folder, requests = pickle.load(sys.stdin.buffer)
+        server, answers = Server(folder), []
+        for feeds, fetches in requests:
+            try:
+                answers.append(server.run(feeds, fetches))
+            except RuntimeError as error:
+                answers.append(str(error))
+        server.close()
+        assert not {"tensorflow", "keras", "zoo"} & set(sys.modules)
+        pickle.dump(answers, sys.stdout.buffer)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

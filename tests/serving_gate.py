@@ -1,5 +1,7 @@
 """The gate that every exported model passes: `assert_serves(model, data)`."""
 
+import functools
+import os
 import pickle
 import re
 import subprocess
@@ -108,9 +110,10 @@ def examples(model, data, batch):
 
 
 def ask(folder, requests):
-    """Answers of a fresh process without Python TensorFlow: arrays by name, or text.
+    """Answers of a process without Python TensorFlow: arrays by name, or text.
 
-    A request is the name of a signature and its inputs by name.
+    A request is the name of a signature and its inputs by name. The process serves all
+    models of a test run, one after another.
     """
     signatures = read_meta_graph(folder).signature_def
     calls = []
@@ -118,16 +121,28 @@ def ask(folder, requests):
         tensors = signatures[name].inputs
         feeds = {tensors[key].name: np.asarray(v) for key, v in inputs.items()}
         calls.append((feeds, [info.name for info in signatures[name].outputs.values()]))
-    process = subprocess.run(
-        [sys.executable, CLIENT, folder], input=pickle.dumps(calls), capture_output=True
-    )
-    assert process.returncode == 0, process.stderr.decode()
+    process = client()
+    pickle.dump((str(folder), calls), process.stdin)
+    process.stdin.flush()
+    try:
+        answers = pickle.load(process.stdout)
+    except EOFError:
+        client.cache_clear()
+        raise AssertionError(process.communicate()[1].decode()) from None
     return [
         answer
         if isinstance(answer, str)
         else dict(zip(signatures[name].outputs, answer))
-        for (name, _), answer in zip(requests, pickle.loads(process.stdout))
+        for (name, _), answer in zip(requests, answers)
     ]
+
+
+@functools.cache
+def client():
+    """The process that `ask` asks; it ends when this one closes its input."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # nobody empties stderr
+    return subprocess.Popen([sys.executable, CLIENT], env=quiet, **pipes)
 
 
 def assert_servable_graph(folder, names):

@@ -71,9 +71,17 @@ def log_weights(model, x, given, seed=0):
     return model.log_weights(x, given, num_importance_samples=5, seed=seed)
 
 
-def grouped(name):
+def grouped(name, *marks):
     """A row whose tests run in one process, so that they share one training."""
-    return pytest.param(name, marks=pytest.mark.xdist_group(name))
+    return pytest.param(name, marks=[pytest.mark.xdist_group(name), *marks])
+
+
+# What costs most is `slow` for a row that is like another but for one part.
+costly = pytest.mark.parametrize(
+    "row",
+    [grouped(name, *[pytest.mark.slow] * row.brief) for name, row in CONFIGS.items()],
+    indirect=True,
+)
 
 
 def traced_sizes(model):
@@ -196,6 +204,7 @@ def test_training_repeats_with_its_seed(row):
     assert_same_variables(one, two, atol=1e-6)  # threads may add in another order
 
 
+@costly
 def test_steps_per_execution_changes_nothing(row, trained):
     model, history = trained
     single, single_history = train(row, steps_per_execution=1)
@@ -203,13 +212,14 @@ def test_steps_per_execution_changes_nothing(row, trained):
     np.testing.assert_allclose(history["loss"], single_history["loss"], rtol=1e-4)
 
 
+@costly
 def test_xla_changes_nothing(row, monkeypatch):
     """With the noise held fixed, as XLA draws other numbers from the same seed."""
     monkeypatch.setattr(samplers, "normal", fixed_normal)
     monkeypatch.setattr(samplers, "uniform", fixed_uniform)
     small = row.first(64)
     plain, plain_history = train(small, run_eagerly=True)
-    compiled, compiled_history = train(small, jit_compile=True)
+    compiled, compiled_history = train(small, jit_compile=True, steps_per_execution=2)
     assert_same_variables(compiled, plain, atol=ROUNDING)
     np.testing.assert_allclose(
         compiled_history["loss"], plain_history["loss"], rtol=1e-4

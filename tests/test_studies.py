@@ -53,8 +53,8 @@ def toy_sizes(monkeypatch, small):
     "name",
     [
         "compare_objectives_mnist",
-        "fit_iaf_toy",
-        "compare_posteriors_toy",
+        pytest.param("fit_iaf_toy", marks=pytest.mark.slow),
+        pytest.param("compare_posteriors_toy", marks=pytest.mark.slow),
         "compare_likelihoods_mnist",
         "compare_reductions",
         "compare_sigmas_mnist",

@@ -1,11 +1,11 @@
 """Rates and bounds on log p(x), as pure functions of what a walk drew.
 
-The convention of the whole library, kept here: natural logarithms (nats), summed
-over event dimensions by the distributions, one value per row. A batch of B images with
-K draws each has K * B rows, draw by draw: row k * B + b. The mean over the rows is
-taken last, in `GenerativeModel.call`.
+The convention of the whole library: natural logarithms (nats), summed over event
+dimensions by the distributions, one value per row. A batch of B images with K draws
+each has K * B rows, row k * B + b; their mean is taken last, in `GenerativeModel.call`.
 """
 
+import contextlib
 import math
 from typing import NamedTuple
 
@@ -18,8 +18,7 @@ tfd = tfp.distributions
 class Latent(NamedTuple):
     """One latent layer of a walk: a draw and the two distributions of its rate.
 
-    Each of these has one row, one for each image or one for each draw: batch shape
-    `[]`, `[B]` or `[K*B]`. Both have the same rows, or the prior has just one.
+    Both have the same batch shape `[]`, `[B]` or `[K*B]`, or the prior has `[]`.
     """
 
     z: tf.Tensor  # [K*B, ...]
@@ -30,10 +29,7 @@ class Latent(NamedTuple):
 
 
 def log_prob(distribution: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
-    """log density of every row of z `[K*B, ...]` in nats, `[K*B]`.
-
-    The distribution has one row, one for each image or one for each draw.
-    """
+    """log density of every row of z `[K*B, ...]` in nats, `[K*B]`; see `Latent`."""
     batch = distribution.batch_shape
     if batch.rank == 0 or (batch[0] is not None and batch[0] == z.shape[0]):
         return distribution.log_prob(z)
@@ -47,15 +43,11 @@ def rate(latent: Latent) -> tf.Tensor:
 
     Analytic where TFP registers the divergence, otherwise its unbiased one-sample
     estimate log q(z|x) - log p(z) (Kingma & Welling, 2014, section 2.3). Where z was
-    drawn before its prior was known, the divergence at that z does not average to the
-    rate; the estimate does.
+    drawn before its prior was known, only the estimate averages to the rate.
     """
     if not latent.sampled_rate:
-        try:
+        with contextlib.suppress(NotImplementedError):
             analytic = tf.reshape(tfd.kl_divergence(*latent[2:4]), [-1])
-        except NotImplementedError:
-            pass
-        else:
             return tf.tile(analytic, [tf.shape(latent.z)[0] // tf.shape(analytic)[0]])
     return latent.log_q - log_prob(latent.prior, latent.z)
 
@@ -68,8 +60,8 @@ def total_rate(latents: list[Latent]) -> tf.Tensor:
 def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
     """max(floor, mean of the rate) in nats, `[K*B] -> []`; no floor at 0.
 
-    The mean comes before the maximum, so that single examples may stay below the
-    floor (Kingma et al., 2016, eq. 15). `floor` is in nats per latent layer.
+    The mean comes first, so that single examples may stay below the floor, which is in
+    nats per latent layer (Kingma et al., 2016, eq. 15).
     """
     floor, mean = tf.cast(floor, rate.dtype), tf.reduce_mean(rate)
     # A sampled rate may be negative: clipping it at 0 would bias it.

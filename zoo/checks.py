@@ -8,19 +8,13 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-tfd = tfp.distributions
-
 
 class Field(NamedTuple):
-    """One named part of the data, x or a condition: what its rows look like.
-
-    `dtype` is that of the values as the model sees them, `support` the closed interval
-    that they must lie in.
-    """
+    """One named part of the data, x or a condition: what its rows look like."""
 
     shape: tuple[int, ...]
-    dtype: str = "float32"
-    support: tuple[float, float] = (-math.inf, math.inf)
+    dtype: str = "float32"  # of the values as the model sees them
+    support: tuple[float, float] = (-math.inf, math.inf)  # a closed interval
 
 
 def require(good: bool, wanted: str, received) -> None:
@@ -30,11 +24,10 @@ def require(good: bool, wanted: str, received) -> None:
 
 
 def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
-    """Checks the arrays `[B, *shape]` of all fields; symbolic tensors have no values.
+    """Raises a ValueError if an array `[B, *shape]` does not fit its field.
 
-    Raises:
-        ValueError: if one is missing or unknown, empty, of another shape, dtype or
-            number of rows, not finite, or outside its support.
+    That is, if one is missing or unknown, empty, of another shape, dtype or number of
+    rows, not finite, or outside its support. Symbolic tensors have no values.
     """
     wanted = f"Data must be {', '.join(fields) or 'without conditions'}."
     found = ", ".join(map(str, data)) or "none"
@@ -44,22 +37,17 @@ def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
         if not tf.is_symbolic_tensor(x):
             _check_array(x, "Data" if name == "x" else f"`{name}`", field)
             rows = len(x) if rows is None else rows
-            require(
-                tf.is_tensor(rows) or len(x) == rows,
-                f"`{name}` must have {rows} rows, one for each image.",
-                f"shape={tuple(x.shape)}",
-            )
+            wanted = f"`{name}` must have {rows} rows, one for each image."
+            fits = tf.is_tensor(rows) or len(x) == rows
+            require(fits, wanted, f"shape={tuple(x.shape)}")
 
 
 def _check_array(x, name: str, field: Field) -> None:
     shape, dtype, ours = tuple(x.shape), tf.as_dtype(x.dtype), tf.as_dtype(field.dtype)
-    rank_short = (*shape[1:], 1) == tuple(field.shape)
-    require(
-        shape and shape[1:] == tuple(field.shape),
-        f"{name} must have shape {_shown('batch', *field.shape)}."
-        + " Add the channel axis: `x[..., None]`." * rank_short,
-        f"shape={shape}",
-    )
+    wanted = f"{name} must have shape {_shown('batch', *field.shape)}."
+    if (*shape[1:], 1) == tuple(field.shape):
+        wanted += " Add the channel axis: `x[..., None]`."
+    require(shape and shape[1:] == tuple(field.shape), wanted, f"shape={shape}")
     require(shape[0], f"{name} must not be empty.", f"shape={shape}")
     received = f"dtype={dtype.name}"
     if ours.is_integer:
@@ -71,11 +59,9 @@ def _check_array(x, name: str, field: Field) -> None:
     finite = math.isfinite(low) and math.isfinite(high)
     require(finite, f"{name} must be finite.", f"smallest {low}, largest {high}")
     of = "the support of the likelihood" if name == "Data" else "its support"
-    require(
-        least <= low and high <= most,
-        f"{name} must lie in [{least:g}, {most:g}], {of}.",
-        f"values from {low:g} to {high:g}",
-    )
+    wanted = f"{name} must lie in [{least:g}, {most:g}], {of}."
+    inside = least <= low and high <= most
+    require(inside, wanted, f"values from {low:g} to {high:g}")
 
 
 def check_source(source, fields: dict[str, Field]) -> None:
@@ -100,8 +86,7 @@ def check_source(source, fields: dict[str, Field]) -> None:
 def check_codes(codes, shapes, dtypes) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Codes `[..., *shape]` of the upper layers as rows, and their leading axes.
 
-    Raises:
-        ValueError: if there are none or too many, or one has another shape.
+    Raises a ValueError if there are none or too many, or one has another shape.
     """
     layers = f"`decode` takes one to {len(shapes)} layers of latents."
     require(0 < len(codes) <= len(shapes), layers, len(codes))
@@ -124,9 +109,8 @@ def refuse_weights(*weights) -> None:
 def at_least(least: int, **counts: int) -> None:
     """Raises a ValueError that names the count which is less than that."""
     for name, count in counts.items():
-        require(
-            count >= least, f"`{name}` must be at least {least}.", f"{name}={count}"
-        )
+        wanted = f"`{name}` must be at least {least}."
+        require(count >= least, wanted, f"{name}={count}")
 
 
 def not_negative(**weights) -> None:
@@ -137,45 +121,33 @@ def not_negative(**weights) -> None:
 
 
 def check_networks(model) -> None:
-    """Checks that a VAE's networks and heads fit together.
-
-    Raises:
-        ValueError: naming the network or head, what it must be and what it is.
-    """
-    for name in ("encoder", "decoder"):
-        network, hint = getattr(model, name), "start it with a `keras.Input`."
-        wanted = f"`{name}` must know its input shape: {hint}"
+    """Raises a ValueError unless a VAE's networks and heads fit together."""
+    encoder, decoder, likelihood = model.encoder, model.decoder, model.likelihood_head
+    for name, network in {"encoder": encoder, "decoder": decoder}.items():
+        wanted = f"`{name}` must know its input shape: start it with a `keras.Input`."
         require(network.built, wanted, f"{name}={network.name}")
-    *size, channels = model.event_shape
-    params = (*size, channels * model.likelihood_head.params_per_channel)
-    encoder, decoder = model.encoder, model.decoder
     wanted = "`encoder` must return features of shape [batch, H]."
     require(len(encoder.output_shape) == 2, wanted, f"{encoder.output_shape=}")
-    wanted = (
-        f"`decoder` must take latents of shape {_shown('batch', model.decoder_dim)}."
-    )
-    fits = decoder.input_shape[1:] == (model.decoder_dim,)
-    require(fits, wanted, f"{decoder.input_shape=}")
-    of = type(model.likelihood_head).__name__
+    dim = model.decoder_dim
+    wanted = f"`decoder` must take latents of shape [batch, {dim}]."
+    require(decoder.input_shape[1:] == (dim,), wanted, f"{decoder.input_shape=}")
+    *size, channels = model.event_shape
+    params = (*size, channels * likelihood.params_per_channel)
+    of = type(likelihood).__name__
     wanted = f"`decoder` must return {_shown('batch', *params)} for {of}."
-    fits = decoder.output_shape[1:] == params
-    require(fits, wanted, f"{decoder.output_shape=}")
-    for head, dim in (
-        (model.posterior_head, model.latent_dim),
-        (model.prior_head, model.top_dim),
-    ):
+    require(decoder.output_shape[1:] == params, wanted, f"{decoder.output_shape=}")
+    heads = (model.posterior_head, model.latent_dim), (model.prior_head, model.top_dim)
+    for head, dim in heads:
         latent_dim = getattr(head, "latent_dim", dim)
         wanted = f"`{type(head).__name__}` must have latent_dim={dim}."
         require(latent_dim == dim, wanted, f"{latent_dim=}")
 
 
-def check_reparameterised(posterior: tfd.Distribution) -> None:
+def check_reparameterised(posterior: tfp.distributions.Distribution) -> None:
     """Raises a ValueError unless gradients reach the encoder through a draw of z."""
-    require(
-        posterior.reparameterization_type == tfd.FULLY_REPARAMETERIZED,
-        "The posterior must be reparameterised, so that gradients reach the encoder.",
-        f"posterior={posterior.name}",
-    )
+    good = posterior.reparameterization_type == tfp.distributions.FULLY_REPARAMETERIZED
+    rule = "The posterior must be reparameterised, so that gradients reach the encoder."
+    require(good, rule, f"posterior={posterior.name}")
 
 
 def _shown(*sizes) -> str:

@@ -1,9 +1,8 @@
 """How a model's latents are drawn, and the record of what was drawn.
 
-A model walks its latent layers, top first, and calls a draw for each. The same walk
-infers and generates: with a posterior z comes from it, without one from the prior.
-K draws for each of B images lie on the batch axis, as rows k * B + b, so that no
-network meets an axis of draws.
+A model walks its latent layers, top first, and calls a draw for each. With a posterior
+z comes from it, which infers; without one from the prior, which generates. K draws for
+each of B images lie on the batch axis, as rows k * B + b.
 """
 
 import tensorflow as tf
@@ -71,11 +70,9 @@ class Draw:
 class Sample(Draw):
     """Draws every latent, repeatably: same seed, same draws.
 
-    Args:
-        seed: `int32[2]` stateless seed; or, to generate, one for each row, `[rows, 2]`:
-            a row is then what its seed gives alone, and has no log q.
-        rows: K * B, the rows of every latent.
-        samples: K, draws for each image.
+    Beside the arguments of a `Draw` it takes a stateless `seed`, `int32[2]`; or, to
+    generate, one for each row, `[rows, 2]`: a row is then what its seed gives alone,
+    and has no log q.
     """
 
     def __init__(self, seed: tf.Tensor, rows, samples=1):
@@ -91,9 +88,8 @@ class Sample(Draw):
             return sample([self.rows], seed=seed)
         if isinstance(self.samples, int) and self.samples == 1:
             return sample([], seed=seed)
-        z, log_q = sample(
-            [self.rows // distribution.batch_shape_tensor()[0]], seed=seed
-        )
+        each = self.rows // distribution.batch_shape_tensor()[0]
+        z, log_q = sample([each], seed=seed)
         return tf.reshape(z, [-1, *z.shape[2:]]), tf.reshape(log_q, [-1])
 
     def _take_each(self, distribution):
@@ -120,10 +116,7 @@ class Sample(Draw):
 
 
 class Mean(Draw):
-    """Takes each distribution's mean: the deterministic codes of an image.
-
-    A flow has no closed-form mean; the image of its base mean stands in.
-    """
+    """Takes each distribution's mean; for a flow, the image of its base's mean."""
 
     def take(self, distribution):
         if hasattr(distribution, "bijector"):
@@ -136,12 +129,7 @@ class Mean(Draw):
 
 
 class Given(Mean):
-    """Takes the given codes first, top layer first, then means of the prior.
-
-    Args:
-        codes: latents `[B, ...]` of the upper layers, or of all.
-        rows: B.
-    """
+    """Takes the given codes `[B, ...]`, top layer first, then means of the prior."""
 
     def __init__(self, codes, rows):
         super().__init__(rows)
@@ -155,32 +143,26 @@ class PathSample(Sample):
     """Lets gradients reach the encoder through z only, each draw's weighted once more.
 
     log q is that of z without the score of q. The weights are known only once the
-    decoder has seen z; the backward pass, which asks for them, comes later still.
-    Where no objective follows they are one.
+    decoder has seen z, before the backward pass asks for them.
 
-    Raises:
-        ValueError: if there are several latent layers, or the posterior is no diagonal
-            normal.
+    Raises a ValueError if layers are several or the posterior is no diagonal normal.
     """
 
-    weights = None  # [K, B]
+    weights = None  # [K, B]; ones where no objective gives any
 
     def __call__(self, prior, posterior=None, taken=None):
-        wanted = (
-            "The doubly reparameterised gradient needs a model of one latent layer."
-        )
-        checks.require(not (self.latents or taken), wanted, f"also {prior.name}")
-        z = self._weighed(self.take(posterior)[0])
-        normal = diagonal_normal(posterior)
-        loc, scale = tf.stop_gradient(normal.loc), tf.stop_gradient(normal.scale)
-        log_q = tfd.Independent(tfd.Normal(loc, scale), 1).log_prob(self.split(z))
-        self.latents.append(Latent(z, tf.reshape(log_q, [-1]), posterior, prior))
-        return z
+        rule = "The doubly reparameterised gradient needs a model of one latent layer."
+        checks.require(not (self.latents or taken), rule, f"also {prior.name}")
 
-    def _weighed(self, z):
         def weigh(upstream):
             if self.weights is None:
                 return upstream
             return upstream * tf.reshape(self.weights, [-1, 1])
 
-        return tf.custom_gradient(lambda z: (tf.identity(z), weigh))(z)
+        z, _ = self.take(posterior)
+        z = tf.custom_gradient(lambda z: (tf.identity(z), weigh))(z)
+        normal = diagonal_normal(posterior)
+        loc, scale = tf.stop_gradient(normal.loc), tf.stop_gradient(normal.scale)
+        log_q = tfd.Independent(tfd.Normal(loc, scale), 1).log_prob(self.split(z))
+        self.latents.append(Latent(z, tf.reshape(log_q, [-1]), posterior, prior))
+        return z

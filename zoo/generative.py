@@ -1,5 +1,6 @@
 """Any model of p(x), or of p(x | given): what all of them do, whatever they compute."""
 
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import keras
@@ -7,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import checks
-from zoo.checks import Field
 from zoo.draws import seed_words
 from zoo.model import Model
 
@@ -49,15 +49,14 @@ class GenerativeModel(Model):
     # Hooks.
 
     @property
-    def fields(self) -> dict[str, Field]:
+    def fields(self) -> dict[str, checks.Field]:
         """`x` first, then the conditions: their shapes, dtypes and supports."""
         raise NotImplementedError
 
     def measure(self, x, given, seed, num_samples=None) -> Measures:
         """One pass over a batch `[B, ...]`; `seed` is an `int32[2]`.
 
-        A model of latents takes `num_samples` draws of each image, by default as many
-        as training takes.
+        With latents: `num_samples` draws of each image, by default as in training.
         """
         raise NotImplementedError
 
@@ -87,7 +86,10 @@ class GenerativeModel(Model):
         measures = self.measure(x, given, seed)
         for term in measures.terms.values():
             self.add_loss(tf.reduce_mean(term))
-        self._reports.update(measures, tf.shape(x)[0])
+        batch_size = tf.shape(x)[0]
+        for name, value in {**measures.metrics, **measures.terms}.items():
+            rows = tf.fill([batch_size], tf.reduce_mean(value))
+            self._reports.means[name].update_state(rows)
         if training:
             self.step.assign_add(1)
         return measures.output
@@ -95,7 +97,9 @@ class GenerativeModel(Model):
     def complete(self):
         x, given = self.example()
         measures = self.measure(x, given, seed_words(self.seed))
-        self._reports = _Reports(measures)
+        names = {**measures.metrics, **measures.terms}
+        means = {name: keras.metrics.Mean(name) for name in names}
+        self._reports = SimpleNamespace(means=means)  # hidden: they are no weights
         self.built = True
 
     def reconstruct(self, x, given=None) -> tf.Tensor:
@@ -109,7 +113,7 @@ class GenerativeModel(Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [*super().metrics, *self._reports]
+        return [*super().metrics, *self._reports.means.values()]
 
     def check(self, data) -> None:
         """Raises a ValueError that says why, if this model cannot take `data`."""
@@ -132,7 +136,6 @@ class GenerativeModel(Model):
 
     def _add_counter(self, name):
         return self.add_weight(
-            shape=(),
             dtype="int32",
             initializer="zeros",
             trainable=False,
@@ -152,18 +155,3 @@ class GenerativeModel(Model):
         fields = {k: f for k, f in self.fields.items() if k != "x"}
         checks.check_arrays(given or {}, fields, rows)
         return {k: tf.cast(given[k], fields[k].dtype) for k in fields}
-
-
-class _Reports:
-    """Means of what a model measures: no weights, and so in no file of them."""
-
-    def __init__(self, measures):
-        names = {**measures.metrics, **measures.terms}
-        self.means = {name: keras.metrics.Mean(name) for name in names}
-
-    def update(self, measures, batch_size):
-        for name, value in {**measures.metrics, **measures.terms}.items():
-            self.means[name].update_state(tf.fill([batch_size], tf.reduce_mean(value)))
-
-    def __iter__(self):
-        return iter(self.means.values())

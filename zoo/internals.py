@@ -29,11 +29,10 @@ class CachingBijector(tfp.bijectors.Bijector):
 
 
 class PipelineUser(keras.Model):
-    """A model that may exchange the pipeline which `fit` and `evaluate` have made."""
+    """A model that may exchange the pipeline which `fit` and `evaluate` have made.
 
-    def pipeline(self, dataset):
-        """What is read in place of `dataset`."""
-        raise NotImplementedError
+    A subclass gives `pipeline(dataset)`, what is read in place of `dataset`.
+    """
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras comes here between making its pipeline and starting it.

@@ -59,9 +59,12 @@ class LatentVariableModel(GenerativeModel):
         """p(x|z) of what a walk returned, one event per image; `given` has its rows."""
         raise NotImplementedError
 
-    def log_likelihood(self, x, likelihood) -> tf.Tensor:
-        """log p(x|z) in nats, `[K*B]`, for x of as many rows."""
-        return likelihood.log_prob(x)
+    def log_likelihood(self, draw: Draw, x, likelihood) -> tf.Tensor:
+        """log p(x|z) in nats, `[K*B]`, of x `[B, ...]` under all of its draws."""
+        many = tf.is_tensor(draw.samples)  # importance samples, outside training
+        if many and hasattr(likelihood, "log_prob_of_draws"):
+            return likelihood.log_prob_of_draws(x)
+        return likelihood.log_prob(draw.repeat(x))
 
     def terms(self, draw: Draw, log_p) -> dict[str, tf.Tensor]:
         """Terms to minimise in nats, a pure function of the record."""
@@ -80,9 +83,9 @@ class LatentVariableModel(GenerativeModel):
                 checks.check_reparameterised(latent.posterior)
         rates = [bounds.rate(latent) for latent in draw.latents]
         rate = tf.add_n(rates)
-        names = self.names_of_layers("rate", len(rates)) if rates[1:] else []
         metrics = {"elbo": log_p - rate, "rate": rate, "distortion": -log_p}
-        metrics |= dict(zip(names, rates))
+        if rates[1:]:
+            metrics |= zip(self.names_of_layers("rate", len(rates)), rates)
         output = draw.split(likelihood.mean())[0]
         return Measures(self.terms(draw, log_p), metrics, output)
 
@@ -109,18 +112,14 @@ class LatentVariableModel(GenerativeModel):
     # What a user calls; pure functions: same seed, same answer, no state.
 
     def encode(self, x, given=None) -> list[tf.Tensor]:
-        """Deterministic codes of x `[B, *event_shape]`: `[B, D]` per latent layer.
-
-        The means of the posteriors, top layer first. Runs as a graph.
-        """
+        """Means of the posteriors, `[B, ...]`, top layer first. Runs as a graph."""
         return self._encode(*self._as_batch(x, given))
 
     def decode(self, *z, given=None) -> tf.Tensor:
         """Mean of p(x|z) for latents `[..., D]`, one argument per latent layer.
 
-        The top layer comes first. Layers left out at the end follow in the mean of
-        their prior. Runs as a graph, which does not see layers that are exchanged
-        later.
+        The top layer comes first; those left out at the end take their prior's mean.
+        Runs as a graph, which does not see layers that are exchanged later.
         """
         z, leading = checks.check_codes(z, self.latent_shapes, self.latent_dtypes)
         mean = self._decode(z, self._as_given(given, z[0].shape[0]))
@@ -155,9 +154,9 @@ class LatentVariableModel(GenerativeModel):
     ) -> tf.Tensor:
         """Importance-weighted estimate of log p(x) in nats, `[B]`; a lower bound.
 
-        Holds `chunk` draws of each image in memory at a time and streams their
-        log-mean-exp (Burda et al., 2016, eq. 8). Same seed and chunk, same answer.
-        `zoo.evaluation` does it for whole data sets. Runs as a graph.
+        Streams the log-mean-exp of `chunk` draws of each image at a time, two chunks in
+        parallel (Burda et al., 2016, eq. 8), as a graph. Same seed and chunk, same
+        answer. `zoo.evaluation` does it for whole data sets.
         """
         total = num_importance_samples
         if not tf.is_tensor(total):
@@ -199,7 +198,7 @@ class LatentVariableModel(GenerativeModel):
             lambda index, _: index * chunk < total,
             add_chunk,
             (0, tf.fill(tf.shape(x)[:1], -float("inf"))),
-            parallel_iterations=1,
+            parallel_iterations=2,  # so that no core waits for the end of a chunk
         )
         return log_sum - tf.math.log(tf.cast(total, tf.float32))
 
@@ -211,7 +210,7 @@ class LatentVariableModel(GenerativeModel):
         """p(x|z) of the latents that a walk draws, and log p(x|z)."""
         out = self.walk(draw, features, given)
         likelihood = self.likelihood(out, draw.repeat(given))
-        return likelihood, self.log_likelihood(draw.repeat(x), likelihood)
+        return likelihood, self.log_likelihood(draw, x, likelihood)
 
     def _sampling(self, seed, x, samples):
         return Sample(seed, samples * tf.shape(x)[0], samples)

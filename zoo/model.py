@@ -31,12 +31,7 @@ class Configured:
 
     @classmethod
     def from_config(cls, config: dict):
-        return cls(
-            **{
-                name: keras.saving.deserialize_keras_object(value)
-                for name, value in config.items()
-            }
-        )
+        return cls(**keras.saving.deserialize_keras_object(config))
 
 
 class Completed(type(keras.Model)):
@@ -63,11 +58,7 @@ class Model(Configured, Trainer, metaclass=Completed):
 
     @classmethod
     def from_preset(cls, name_or_path):
-        """Loads a pretrained entry of this class; see `zoo.presets.load`.
-
-        Raises:
-            TypeError: if the entry holds a model of another class.
-        """
+        """Loads an entry by `zoo.presets.load`; a TypeError if of another class."""
         model = presets.load(name_or_path)
         if not isinstance(model, cls):
             raise TypeError(

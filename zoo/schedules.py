@@ -15,15 +15,10 @@ class Linear(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         start: value at step 0.
         end: value from step `steps` on.
-        steps: length of the ramp in training steps.
-
-    Raises:
-        ValueError: if there is not at least one step.
+        steps: length of the ramp in training steps, at least one.
 
     Example:
-        warm_up = zoo.schedules.Linear(0.0, 1.0, steps=200 * steps_per_epoch)
-        objective = zoo.objectives.ELBO(beta=warm_up)
-        vae = zoo.VAE(encoder, decoder, latent_dim=32, objective=objective)
+        objective = zoo.objectives.ELBO(beta=zoo.schedules.Linear(0.0, 1.0, steps=9000))
     """
 
     def __init__(self, start: float, end: float, steps: int):

@@ -43,7 +43,7 @@ from zoo.generative import GenerativeModel
 
 MAX_ROWS = 1024  # of a request
 MAX_DRAWS = 500_000  # importance samples of all rows of a request together
-DRAWS_AT_A_TIME = 1024  # of all rows together: what a request decodes in one go
+DRAWS_AT_A_TIME = 1024  # of all rows together: a chunk, of which two are in memory
 DRAWS = "num_importance_samples"
 
 

@@ -19,12 +19,8 @@ MOST_STEPS = 20  # of training in one execution, where Keras asks for no other n
 class Trainer(internals.PipelineUser):
     """A Keras model that looks at its data first and runs several steps at a time.
 
-    A subclass gives `check(data)`.
+    A subclass gives `check(data)`, which raises a ValueError if it cannot take `data`.
     """
-
-    def check(self, data) -> None:
-        """Raises a ValueError that says why, if this model cannot take `data`."""
-        raise NotImplementedError
 
     def fit(self, x=None, *args, validation_data=None, **kwargs):
         checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
@@ -37,11 +33,8 @@ class Trainer(internals.PipelineUser):
         one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
         one_by_one |= any(map(_listens_to_batches, callbacks))
         one_by_one |= self._on_several_devices()
-        steps = self._whole_executions(
-            most=1 if one_by_one else MOST_STEPS,
-            steps_per_epoch=kwargs.get("steps_per_epoch"),
-            validation_steps=kwargs.get("validation_steps"),
-        )
+        lengths = {k: kwargs.get(k) for k in ("steps_per_epoch", "validation_steps")}
+        steps = self._whole_executions(1 if one_by_one else MOST_STEPS, **lengths)
         if steps != self.steps_per_execution:
             self._set_steps_per_execution(steps)
             self.train_function = None
@@ -50,9 +43,8 @@ class Trainer(internals.PipelineUser):
     def evaluate(self, x=None, *args, **kwargs):
         checks.refuse_weights(kwargs.get("sample_weight"))
         self.check(x)
-        if internals.INSIDE_FIT in kwargs:  # within `fit`, which has seen to it
-            return super().evaluate(x, *args, **kwargs)
-        with self._executing(kwargs.get("steps")):
+        inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
+        with self._executing(None if inside_fit else kwargs.get("steps")):
             return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
@@ -79,10 +71,8 @@ class Trainer(internals.PipelineUser):
         TensorFlow's own kernels are mostly faster. `steps_per_execution="auto"` means
         up to twenty, or one where a callback of yours listens to batches or a
         `PyDataset` prepares them, and for several devices, where Keras' loop fails.
-        Under XLA that many batches are in memory at a time.
-
-        Training and evaluation switch off tf.data's autotuner, unless the data set sets
-        `options.autotune.enabled`: an iterator that ends would wait for its thread.
+        Under XLA that many batches are in memory at a time. tf.data's autotuner is off,
+        unless the data set sets `options.autotune.enabled`; see `untuned`.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         loss = kwargs.get("loss")
@@ -142,32 +132,27 @@ class Trainer(internals.PipelineUser):
     def _whole_executions(self, most: int = MOST_STEPS, **lengths) -> int:
         """Steps per execution that divide every length, or up to `most` without one.
 
-        Keras would round a length up to whole executions.
-
-        Raises:
-            ValueError: if the number that was asked for does not divide them.
+        Keras would round a length up to whole executions. Raises a ValueError if the
+        number that was asked for does not divide them.
         """
         lengths = {name: length for name, length in lengths.items() if length}
+        steps_per_execution = self.steps_per_execution
         if not self.compiled or self.run_eagerly:
-            return self.steps_per_execution
+            return steps_per_execution
         if self._auto_steps:
             length = math.gcd(*lengths.values())
             return next(n for n in range(most, 0, -1) if length % n == 0)
         for name, length in lengths.items():
-            steps_per_execution = self.steps_per_execution
-            checks.require(
-                length % steps_per_execution == 0,
-                f"`steps_per_execution` must divide `{name}`.",
-                f"{steps_per_execution=}, {name}={length}",
-            )
-        return self.steps_per_execution
+            wanted = f"`steps_per_execution` must divide `{name}`."
+            received = f"{steps_per_execution=}, {name}={length}"
+            checks.require(length % steps_per_execution == 0, wanted, received)
+        return steps_per_execution
 
     def _on_several_devices(self) -> bool:
         return self.distribute_strategy.num_replicas_in_sync > 1
 
     def _convolves(self) -> bool:
-        layers = internals.layers_of(self)
-        return any("Conv" in type(layer).__name__ for layer in layers)
+        return any("Conv" in type(x).__name__ for x in internals.layers_of(self))
 
     @contextlib.contextmanager
     def _executing(self, steps: int | None):
@@ -191,18 +176,12 @@ def compiled_steps(train_step: Callable, most: int) -> Callable:
 
     Keras would compile one step and call it `most` times. Here XLA sees the loop: the
     weights and the optimiser's state stay where they are from one step to the next.
-    The step is traced once all the same. A batch of other shapes than the first one's,
-    as an epoch's last one often is, and all that come after it are trained on one by
-    one; if the iterator ends early, so does the execution. All its batches are in
-    memory together.
+    The step, from a batch to a structure of scalars, is traced once all the same. A
+    batch of other shapes than the first one's, often an epoch's last, and all after it
+    are trained on one by one. All are in memory together.
 
-    Args:
-        train_step: from a batch to a structure of scalars, the logs.
-        most: number of batches.
-
-    Returns:
-        The function, which returns the logs of the last batch it has seen; it raises
-        `tf.errors.OutOfRangeError` if there was none. See `takes` for its iterators.
+    The function returns the last batch's logs, also if the iterator ends early, and
+    raises `tf.errors.OutOfRangeError` if there is none; see `takes` for its iterators.
     """
     step = _graph(train_step)
     step_alone = _graph(lambda batch: step(batch), jit_compile=True)
@@ -250,16 +229,12 @@ def untuned(dataset):
     """A data set whose iterators end at once: tf.data's autotuner is off.
 
     The autotuner's thread sleeps up to as long as its iterator has lived, and often
-    misses the call to end. `fit` would then wait for it as it returns, and after every
-    epoch on an array. Without the tuner, `tf.data.AUTOTUNE` in a map means one call for
-    each core, up to sixteen.
-
-    A data set that sets `options.autotune.enabled` itself is returned as it is, and so
-    is one that a strategy has distributed.
+    misses the call to end, so that `fit` would wait. Without it, `tf.data.AUTOTUNE` in
+    a map means one call for each core, up to sixteen. What sets
+    `options.autotune.enabled` itself, or is no plain data set, is returned as it is.
     """
-    if not isinstance(dataset, tf.data.Dataset):
-        return dataset
-    if dataset.options().autotune.enabled is not None:
+    plain = isinstance(dataset, tf.data.Dataset)
+    if not plain or dataset.options().autotune.enabled is not None:
         return dataset
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -275,9 +250,8 @@ def _holds_like(optional, batch) -> tf.Tensor:
 
     def same():
         pairs = zip(tf.nest.flatten(optional.get_value()), tf.nest.flatten(batch))
-        return tf.reduce_all(
-            tf.concat([tf.shape(a) == tf.shape(b) for a, b in pairs], axis=0)
-        )
+        alike = [tf.shape(a) == tf.shape(b) for a, b in pairs]
+        return tf.reduce_all(tf.concat(alike, axis=0))
 
     return tf.cond(optional.has_value(), same, lambda: False)
 
@@ -289,12 +263,7 @@ def _on_cpu() -> bool:
 def _listens_to_batches(callback) -> bool:
     """Whether a callback, unless it is Keras' own, wants to hear of every batch."""
     own, base = type(callback), keras.callbacks.Callback
-    hooks = (
-        "on_batch_begin",
-        "on_batch_end",
-        "on_train_batch_begin",
-        "on_train_batch_end",
-    )
+    hooks = [x for x in dir(base) if x.startswith(("on_batch_", "on_train_batch_"))]
     if own.__module__.startswith("keras."):
         return any(hook in vars(callback) for hook in hooks)  # as LambdaCallback has
     return any(getattr(own, hook, None) is not getattr(base, hook) for hook in hooks)

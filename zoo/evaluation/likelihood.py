@@ -22,7 +22,7 @@ def log_prob(
     Exact where the model is; otherwise importance-weighted: a lower bound in
     expectation that tightens with `num_importance_samples` (Burda et al., 2016,
     theorem 1), so say the number beside every result. Memory is bounded by
-    `batch_size * chunk` decoded images, whatever else is asked.
+    twice `batch_size * chunk` decoded images, whatever else is asked.
 
     Args:
         model: any generative model.

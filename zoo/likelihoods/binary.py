@@ -24,7 +24,7 @@ class Bernoulli(Likelihood):
     is_mass = True
 
     def call(self, logits) -> tfd.Distribution:
-        return self.event(_Bernoulli(logits=logits, dtype=logits.dtype))
+        return BernoulliImages(_Bernoulli(logits=logits, dtype=logits.dtype))
 
 
 class _Bernoulli(tfd.Bernoulli):
@@ -32,6 +32,20 @@ class _Bernoulli(tfd.Bernoulli):
 
     def _log_prob(self, event):
         return event * self.logits - tf.nn.softplus(self.logits)
+
+
+class BernoulliImages(tfd.Independent):
+    """One image an event; x need not be repeated for the draws of its latents."""
+
+    def log_prob_of_draws(self, x) -> tf.Tensor:
+        """log p(x|z) in nats `[K*B]` of x `[B, ...]`, for each image under its draws.
+
+        A product of matrices: no tensor of pixels beside the logits.
+        """
+        x, logits = tf.reshape(x, [tf.shape(x)[0], -1]), self.distribution.logits
+        logits = tf.reshape(logits, tf.concat([[-1], tf.shape(x)], axis=0))
+        penalty = tf.reduce_sum(tf.nn.softplus(logits), axis=-1)
+        return tf.reshape(tf.einsum("kbd,bd->kb", logits, x) - penalty, [-1])
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -63,10 +63,11 @@ class SigmaVAE(VAE):
         super().__init__(encoder, decoder, latent_dim, likelihood=likelihood, **kwargs)
         self.sigma = sigma
 
-    def log_likelihood(self, x, likelihood):
+    def log_likelihood(self, draw, x, likelihood):
         if self.sigma == "optimal":
-            likelihood = self.likelihood_head(likelihood.mean(), x, self.step)
-        return super().log_likelihood(x, likelihood)
+            loc, rows = likelihood.mean(), draw.repeat(x)
+            likelihood = self.likelihood_head(loc, rows, self.step)
+        return super().log_likelihood(draw, x, likelihood)
 
 
 @keras.saving.register_keras_serializable("zoo")
