@@ -94,16 +94,15 @@ def measure(
     error = float(np.std(log_p, dtype=np.float64)) / math.sqrt(len(images))
     metrics = {"nll": _figure(nll, "nats", many, standard_error=error)}
     if model.is_mass:
-        bits = nll / math.log(2) / math.prod(images.shape[1:])
+        bits = zoo.bounds.bits_per_dim(-nll, model.event_shape)
         metrics["bits_per_dim"] = _figure(bits, "bits", many)
     layers = [rate for name, rate in info.items() if name.startswith("rate_")]
     for name, value in info.items():
         if isinstance(value, float) and not name.startswith("rate_"):
             metrics[name] = _figure(value, "nats", one)
-    if "active_units" in info:
-        metrics["active_units"] = _figure(
-            info["active_units"], "units per layer", "variance of the code above 0.01"
-        )
+    metrics["active_units"] = _figure(
+        info["active_units"], "units per layer", "variance of the code above 0.01"
+    )
     if "rate" in info:
         layers = layers or [info["rate"]]
         metrics["layer_rates"] = _figure(layers, "nats per layer", one)

@@ -11,7 +11,7 @@ import zoo
 from tests.configs import LinearGaussian
 from zoo import bounds
 from zoo.bounds import Latent
-from zoo.draws import Sample, seed_words
+from zoo.draws import Draw, Sample, seed_words
 from zoo.objectives import ELBO
 
 tfd = tfp.distributions
@@ -120,13 +120,14 @@ def test_analytic_and_sampled_rate_agree(rng):
     np.testing.assert_array_less(np.abs(sampled.mean(axis=0) - by_hand), 4 * error)
 
 
-def test_total_rate_sums_layers(rng):
-    latents = normal_latent(
+def test_the_rates_of_a_draw_are_those_of_its_layers(rng):
+    draw = Draw(rows=5 * 3, samples=5)
+    draw.latents = normal_latent(
         rng.normal(size=(3, 4)).astype("float32"), np.ones((3, 4), "float32"), 5
     )
-    total = bounds.total_rate(latents)
+    total = tf.add_n(draw.rates)
     assert total.shape == (5 * 3,)
-    np.testing.assert_allclose(total, sum(map(bounds.rate, latents)), rtol=1e-6)
+    np.testing.assert_allclose(total, sum(map(bounds.rate, draw.latents)), rtol=1e-6)
 
 
 def test_every_row_meets_its_own_image_s_distribution(rng):

@@ -1,5 +1,7 @@
 """Evaluation: whole data sets against closed forms and hand averages."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from recipes import datasets
 from tests import configs
 from tests.configs import LinearGaussian
 from zoo import evaluation
+from zoo.evaluation.batches import batches
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 4}, {"chunk": 3}])
@@ -34,6 +37,20 @@ def test_every_sample_counts_once(num_samples, chunk):
     error = ratio.std() / np.sqrt(len(ratio))
     assert 0 < error < 0.05
     assert abs(ratio.mean() - 1) < 4 * error
+
+
+def test_conditions_keep_their_types_in_any_order():
+    fields = {
+        "x": zoo.Field((2,)),
+        "label": zoo.Field((), "int32"),
+        "pose": zoo.Field(()),
+    }
+    model = SimpleNamespace(fields=fields, check=lambda data: None)
+    given = {"pose": np.float32([0.5, 1.5, 2.5]), "label": np.arange(3)}
+    *_, (x, rows) = batches(model, np.ones((3, 2), "float32"), given, batch_size=2)
+    assert x.shape == (1, 2)
+    assert (rows["label"].dtype, int(rows["label"][0])) == (tf.int32, 2)
+    assert (rows["pose"].dtype, float(rows["pose"][0])) == (tf.float32, 2.5)
 
 
 @pytest.fixture

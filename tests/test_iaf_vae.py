@@ -115,7 +115,7 @@ def test_free_bits_are_respected(digits):
         model = build(objective=ELBO(free_bits=floor))
         draw = Sample(tf.constant([0, 1]), rows=len(digits))
         z = model.walk(draw, model.features(digits, {}), {})
-        rate = float(tf.reduce_mean(bounds.total_rate(draw.latents)))
+        rate = float(tf.reduce_mean(tf.add_n(draw.rates)))
         log_p = model.likelihood(z, {}).log_prob(digits)
         found = float(model.terms(draw, log_p)["beta_rate"])
         assert 0.01 < rate < 50

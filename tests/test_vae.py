@@ -474,7 +474,7 @@ def test_walk_hook(digits):
         by_hand -= tf.reshape(latent.posterior.log_prob(rows), [-1])
         by_hand += latent.prior.log_prob(z)
     np.testing.assert_allclose(log_w, draw.split(by_hand), rtol=1e-4)
-    rates = zoo.bounds.total_rate(draw.latents)
+    rates = tf.add_n(draw.rates)
     assert (rates > zoo.bounds.rate(draw.latents[0])).numpy().all()
 
 

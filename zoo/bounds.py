@@ -52,11 +52,6 @@ def rate(latent: Latent) -> tf.Tensor:
     return latent.log_q - log_prob(latent.prior, latent.z)
 
 
-def total_rate(latents: list[Latent]) -> tf.Tensor:
-    """Sum of the layers' rates in nats, `[K*B]`."""
-    return tf.add_n([rate(latent) for latent in latents])
-
-
 def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
     """max(floor, mean of the rate) in nats, `[K*B] -> []`; no floor at 0.
 

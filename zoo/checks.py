@@ -16,6 +16,10 @@ class Field(NamedTuple):
     dtype: str = "float32"  # of the values as the model sees them
     support: tuple[float, float] = (-math.inf, math.inf)  # a closed interval
 
+    def example(self) -> tf.Tensor:
+        """One row of plain values, `[1, *shape]`."""
+        return tf.fill([1, *self.shape], tf.cast(np.clip(0, *self.support), self.dtype))
+
 
 def require(good: bool, wanted: str, received) -> None:
     """Raises a ValueError that says what is wanted and what was received."""

@@ -5,10 +5,12 @@ z comes from it, which infers; without one from the prior, which generates. K dr
 each of B images lie on the batch axis, as rows k * B + b.
 """
 
+from functools import cached_property
+
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo import checks
+from zoo import bounds, checks
 from zoo.bounds import Latent
 from zoo.heads.diagonal_normal import diagonal_normal
 
@@ -53,6 +55,11 @@ class Draw:
     def take(self, distribution: tfd.Distribution):
         """Returns z `[K*B, ...]` and log q `[K*B]` in nats, unrecorded."""
         raise NotImplementedError
+
+    @cached_property
+    def rates(self) -> list[tf.Tensor]:
+        """Every layer's rate in nats, `[K*B]`, once the walk is over."""
+        return [bounds.rate(latent) for latent in self.latents]
 
     def repeat(self, tree):
         """Every tensor `[B, ...]` of a structure for all K draws, `[K*B, ...]`."""

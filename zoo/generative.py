@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from zoo import checks
@@ -121,10 +120,7 @@ class GenerativeModel(Model):
 
     def example(self) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One row of plain values: x and the conditions."""
-        rows = {
-            name: tf.fill([1, *f.shape], tf.cast(np.clip(0, *f.support), f.dtype))
-            for name, f in self.fields.items()
-        }
+        rows = {name: field.example() for name, field in self.fields.items()}
         return rows.pop("x"), rows
 
     @staticmethod

@@ -81,8 +81,7 @@ class LatentVariableModel(GenerativeModel):
         for latent in draw.latents:
             if not latent.sampled_rate:
                 checks.check_reparameterised(latent.posterior)
-        rates = [bounds.rate(latent) for latent in draw.latents]
-        rate = tf.add_n(rates)
+        rates, rate = draw.rates, tf.add_n(draw.rates)
         metrics = {"elbo": log_p - rate, "rate": rate, "distortion": -log_p}
         if rates[1:]:
             metrics |= zip(self.names_of_layers("rate", len(rates)), rates)

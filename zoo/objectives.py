@@ -69,7 +69,7 @@ class ELBO(Objective):
     def __call__(self, draw, log_p, step):
         beta = schedules.value(self.beta, step)
         floor = schedules.value(self.free_bits, step)
-        rates = [bounds.free_bits(bounds.rate(z), floor) for z in draw.latents]
+        rates = [bounds.free_bits(rate, floor) for rate in draw.rates]
         return {"distortion": -log_p, "beta_rate": beta * tf.add_n(rates)}
 
 
@@ -155,7 +155,7 @@ class Capacity(Objective):
         self.num_samples = num_samples
 
     def __call__(self, draw, log_p, step):
-        rate = tf.reduce_mean(bounds.total_rate(draw.latents))
+        rate = tf.reduce_mean(tf.add_n(draw.rates))
         gap = tf.abs(rate - schedules.value(self.capacity, step))
         return {"distortion": -log_p, "gamma_capacity_gap": self.gamma * gap}
 

@@ -35,7 +35,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from zoo.checks import Field
@@ -207,12 +206,8 @@ def _write_warmup(table, folder):
     with tf.io.TFRecordWriter(str(file)) as writer:
         for name, (_, inputs) in table.items():
             if all(field.shape for field in inputs.values()):
-                rows = {
-                    k: tf.fill(
-                        [1, *f.shape[1:]], tf.cast(np.clip(0, *f.support), f.dtype)
-                    )
-                    for k, f in inputs.items()
-                }
+                rows = {k: f._replace(shape=f.shape[1:]) for k, f in inputs.items()}
+                rows = {k: row.example() for k, row in rows.items()}
                 writer.write(_prediction_log(name, rows))
 
 

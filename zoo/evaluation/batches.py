@@ -19,7 +19,7 @@ def batches(
     model.check(data)
     for start in range(0, len(x), batch_size):
         rows = {
-            name: tf.constant(values[start : start + batch_size], field.dtype)
-            for (name, values), field in zip(data.items(), model.fields.values())
+            name: tf.constant(data[name][start : start + batch_size], field.dtype)
+            for name, field in model.fields.items()
         }
         yield rows.pop("x"), rows

@@ -64,10 +64,10 @@ class SigmaVAE(VAE):
         self.sigma = sigma
 
     def log_likelihood(self, draw, x, likelihood):
-        if self.sigma == "optimal":
-            loc, rows = likelihood.mean(), draw.repeat(x)
-            likelihood = self.likelihood_head(loc, rows, self.step)
-        return super().log_likelihood(draw, x, likelihood)
+        if self.sigma != "optimal":
+            return super().log_likelihood(draw, x, likelihood)
+        loc, x = likelihood.mean(), draw.repeat(x)
+        return self.likelihood_head(loc, x, self.step).log_prob(x)
 
 
 @keras.saving.register_keras_serializable("zoo")
