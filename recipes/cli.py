@@ -94,7 +94,7 @@ def train(
 ) -> None:
     """Train a recipe, measure it on the test set and write its entry.
 
-    Killed or interrupted, the same command goes on from the last whole epoch. Watch it
+    Killed or interrupted, the same command goes on from the last checkpoint. Watch it
     with `tensorboard --logdir RUN_DIR/logs`.
     """
     recipe = load_recipe(name)

@@ -90,12 +90,14 @@ def history(epochs: Sequence[dict]) -> Figure:
     known = ("elbo", "rate", "distortion", "log_prob")
     names = [name for name in known if name in epochs[0]]
     figure = Figure(figsize=(3 * len(names), 2.8), dpi=150, layout="constrained")
-    numbers = range(1, len(epochs) + 1)
+    checked = [i for i, epoch in enumerate(epochs) if f"val_{names[0]}" in epoch]
     for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names):
-        axes.plot(numbers, [epoch[name] for epoch in epochs], label="training")
-        axes.plot(
-            numbers, [epoch[f"val_{name}"] for epoch in epochs], label="validation"
-        )
+        for label, key, where in (
+            ("training", name, range(len(epochs))),
+            ("validation", f"val_{name}", checked),
+        ):
+            values = [epochs[i][key] for i in where]
+            axes.plot([i + 1 for i in where], values, label=label)
         axes.set(title=name, xlabel="epoch", ylabel="nats per image")
         axes.legend(frameon=False)
     return figure

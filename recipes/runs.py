@@ -1,13 +1,14 @@
 """One training run in its folder: checkpoints, logs and a history that survive a kill.
 
 <run>/run.json            what was asked for: recipe, seed, epochs
-<run>/checkpoint.keras    model, optimizer and seeds after the last whole epoch
+<run>/checkpoint.keras    model, optimizer and seeds after the last checked epoch
 <run>/history.json        metrics and seconds of every epoch
 <run>/logs/               TensorBoard, with images
 <run>/<name>/             the finished entry
 """
 
 import json
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -71,10 +72,14 @@ class Run:
     ) -> keras.Model:
         """Trains for `epochs`, or goes on from the last checkpoint; returns the model.
 
+        Every epoch is checked: validated, drawn and saved. Of a long run it is one in
+        `epochs` // 100, where that divides `epochs`: 1500 are checked 100 times.
+
         The batches of an epoch depend on the seed and its number only, so a resumed
         run sees what an uninterrupted one would have seen.
         """
-        checkpoint = Checkpoint(self.folder)
+        every = math.gcd(self.epochs, max(1, self.epochs // 100))
+        checkpoint = Checkpoint(self.folder, every)
         steps = datasets.steps_per_epoch(data.train, batch_size)
         model = checkpoint.restore(model, steps)
         done = len(checkpoint.history)
@@ -88,10 +93,11 @@ class Run:
             epochs=self.epochs,
             initial_epoch=done,
             validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(500),
+            validation_freq=every,
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
                 keras.callbacks.TensorBoard(self.folder / "logs", write_graph=False),
-                Pictures(self.folder / "logs", validation[:10]),
+                Pictures(self.folder / "logs", validation[:10], every),
                 checkpoint,
             ],
         )
@@ -109,14 +115,16 @@ class Run:
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves after every epoch under a temporary name, then renames: never half a file.
+    """Saves under a temporary name, then renames: never half a file.
 
     Args:
         folder: where `checkpoint.keras` and `history.json` live.
+        every: epochs from one save to the next.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, every: int = 1):
         super().__init__()
+        self.every = every
         self.file = folder / "checkpoint.keras"
         self.history_file = folder / "history.json"
         self.history = []
@@ -142,6 +150,8 @@ class Checkpoint(keras.callbacks.Callback):
             return
         seconds = time.perf_counter() - self.started
         self.history.append({**logs, "seconds": seconds})
+        if (epoch + 1) % self.every:
+            return
         write_json(self.history_file, self.history)
         partial = self.file.with_name("partial.keras")
         self.model.save(partial)
@@ -149,14 +159,17 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class Pictures(keras.callbacks.Callback):
-    """Samples and reconstructions of every epoch, for TensorBoard's image tab."""
+    """Samples and reconstructions as training goes on, for TensorBoard's image tab."""
 
-    def __init__(self, folder: Path, images: np.ndarray):
+    def __init__(self, folder: Path, images: np.ndarray, every: int):
         super().__init__()
+        self.every = every
         self.writer = tf.summary.create_file_writer(str(folder / "images"))
         self.images = images
 
     def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every:
+            return
         pictures = {"samples": figures.samples(self.model, 50)}
         if figures.has_latents(self.model):
             shown = figures.reconstructions(self.model, self.images)
