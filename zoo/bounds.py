@@ -10,9 +10,7 @@ import math
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 
 class Latent(NamedTuple):

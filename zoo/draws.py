@@ -8,13 +8,11 @@ each of B images lie on the batch axis, as rows k * B + b.
 from functools import cached_property
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo import bounds, checks
 from zoo.bounds import Latent
 from zoo.heads.diagonal_normal import diagonal_normal
-
-tfd = tfp.distributions
 
 
 def seed_words(seed) -> tf.Tensor:

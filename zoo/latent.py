@@ -1,7 +1,7 @@
 """Models with latents: one walk through them infers, and generates."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo import bounds, checks
 from zoo.checks import Field
@@ -9,8 +9,6 @@ from zoo.draws import Draw, Given, Mean, Sample, seed_words
 from zoo.generative import GenerativeModel, Measures
 from zoo.likelihoods import Bernoulli, Likelihood
 from zoo.objectives import ELBO, Objective
-
-tfd = tfp.distributions
 
 
 class LatentVariableModel(GenerativeModel):

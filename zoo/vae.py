@@ -2,7 +2,7 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo import checks
 from zoo.heads import DiagonalNormal
@@ -10,8 +10,6 @@ from zoo.latent import LatentVariableModel
 from zoo.likelihoods import Likelihood
 from zoo.objectives import Objective
 from zoo.priors import Prior, StandardNormal
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")

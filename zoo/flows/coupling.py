@@ -2,9 +2,7 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfb = tfp.bijectors
+from tensorflow_probability import bijectors as tfb
 
 
 class Coupling(keras.layers.Layer):

@@ -4,12 +4,10 @@ from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
 
 from zoo import checks, internals
 from zoo.flows.made import MADE
-
-tfb = tfp.bijectors
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -2,11 +2,9 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.heads.base import Head
-
-tfd = tfp.distributions
 
 
 def mlp(units: int, batch_norm: bool) -> keras.Sequential:

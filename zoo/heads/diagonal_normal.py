@@ -2,12 +2,10 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo import checks
 from zoo.heads.base import Head
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")

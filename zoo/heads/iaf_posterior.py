@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import keras
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.flows.iaf import IAF
 from zoo.heads.base import Head
 from zoo.heads.diagonal_normal import DiagonalNormal
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -1,11 +1,9 @@
 """A point: what a deterministic encoder says of z."""
 
 import keras
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.heads.base import Head
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")

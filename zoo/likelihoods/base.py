@@ -1,11 +1,9 @@
 """What every likelihood has in common."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.heads import Head
-
-tfd = tfp.distributions
 
 
 class Likelihood(Head):

@@ -2,11 +2,9 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.likelihoods.base import Likelihood
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")

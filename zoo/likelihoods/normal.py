@@ -5,12 +5,10 @@ from typing import Literal
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo import checks
 from zoo.likelihoods.base import Likelihood
-
-tfd = tfp.distributions
 
 MIN_SIGMA = math.exp(-6.0)
 

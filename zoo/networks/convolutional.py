@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 
 import keras
-
-layers = keras.layers
+from keras import layers
 
 
 def conv_encoder(

@@ -9,8 +9,7 @@ import math
 from collections.abc import Sequence
 
 import keras
-
-layers = keras.layers
+from keras import layers
 
 
 def residual_encoder(

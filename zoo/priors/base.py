@@ -1,11 +1,9 @@
 """What every prior has in common."""
 
 import keras
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.heads import Head
-
-tfd = tfp.distributions
 
 
 class Prior(Head):

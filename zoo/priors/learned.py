@@ -8,13 +8,12 @@ import math
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import bijectors as tfb
+from tensorflow_probability import distributions as tfd
 
 from zoo import checks, internals
 from zoo.flows.coupling import Coupling
 from zoo.priors.base import Prior
-
-tfb, tfd = tfp.bijectors, tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")

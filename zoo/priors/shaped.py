@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo import checks
 from zoo.priors.base import Prior
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")

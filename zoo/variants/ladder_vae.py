@@ -2,14 +2,12 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.heads import ConditionalNormal
 from zoo.heads.conditional_normal import mlp
 from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.topdown import TopDown
-
-tfd = tfp.distributions
 
 
 def merge(evidence: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distribution:

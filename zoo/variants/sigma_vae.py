@@ -4,13 +4,11 @@ from typing import Literal
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from zoo.likelihoods.base import Likelihood
 from zoo.likelihoods.normal import MIN_SIGMA, Normal
 from zoo.vae import VAE
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("zoo")
