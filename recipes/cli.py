@@ -1,9 +1,10 @@
 """The command line: train, evaluate, draw and export the entries of the zoo.
 
-TensorFlow is imported inside the commands, so that `--help` answers at once.
+TensorFlow starts inside the commands, so that `--help` answers at once.
 """
 
 import ast
+import contextlib
 import importlib
 import json
 import os
@@ -17,8 +18,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from recipes.tables import print_metrics
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 ENTRIES = Path(__file__).parent / "entries"
 
@@ -52,10 +51,11 @@ def main(app: typer.Typer = app) -> None:
 @app.command("list")
 def list_() -> None:
     """Show the recipes that `train` knows and the pretrained entries."""
+    start_tensorflow()
     from zoo import presets
 
     table = Table(title="Recipes: python -m recipes train NAME")
-    table.add_column("name")
+    table.add_column("name", no_wrap=True)
     table.add_column("what it makes")
     for name in recipe_names():
         doc = ast.get_docstring(ast.parse((ENTRIES / f"{name}.py").read_text()))
@@ -63,7 +63,7 @@ def list_() -> None:
     console.print(table)
     table = Table(title='Pretrained: zoo.load("NAME")')
     for column in ("name", "class", "data", "test NLL (nats)", "parameters"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "name")
     for name in presets.list_presets():
         record = presets.read_metadata(name)
         nll = record.get("metrics", {}).get("nll", {}).get("value")
@@ -87,6 +87,10 @@ def train(
     seed: Annotated[
         int, typer.Option(help="Of weights, batches and noise: same seed, same run.")
     ] = 0,
+    samples: Annotated[
+        int,
+        typer.Option(min=0, help="Importance samples per image of the NLL; 0: no NLL."),
+    ] = 500,
     run_dir: Annotated[
         Path | None,
         typer.Option(help="Checkpoints, logs and the entry; by default runs/NAME."),
@@ -97,11 +101,13 @@ def train(
     Killed or interrupted, the same command goes on from the last checkpoint. Watch it
     with `tensorboard --logdir RUN_DIR/logs`.
     """
+    check_recipe(name)
+    start_tensorflow()
     recipe = load_recipe(name)
     from recipes.runs import Run
 
     folder = run_dir or Path("runs") / name
-    recipe.train(Run(name, folder, epochs or recipe.EPOCHS, seed))
+    recipe.train(Run(name, folder, epochs or recipe.EPOCHS, seed, samples))
     if (folder / name).exists():  # studies make tables and pictures instead
         console.print(f"\nEntry: {folder / name}", highlight=False)
 
@@ -125,6 +131,7 @@ def evaluate(
     The NLL is importance-weighted: an upper bound that falls as --samples rises, so
     compare only figures of equal samples.
     """
+    start_tensorflow()
     import zoo
     from recipes import publish
 
@@ -144,6 +151,7 @@ def figures(
     ] = None,
 ) -> None:
     """Draw an entry's samples, reconstructions, traversal and latent space as PNG."""
+    start_tensorflow()
     import zoo
     from recipes import figures, publish
 
@@ -164,6 +172,7 @@ def export(
 
     Each call adds a version: BASE/1, BASE/2, ...; the server picks the newest.
     """
+    start_tensorflow()
     import zoo
     import zoo.serving
 
@@ -179,6 +188,7 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1, help="Of the short training.")] = 2,
 ) -> None:
     """See all of it in minutes: load, check, train, measure, draw, save, serve."""
+    start_tensorflow()
     from recipes.demo import run_demo
 
     run_demo(run_dir, epochs, console)
@@ -189,11 +199,33 @@ def recipe_names() -> list[str]:
     return sorted(file.stem for file in ENTRIES.glob("[a-z]*.py"))
 
 
-def load_recipe(name: str):
-    """The module of a recipe; an unknown name is a usage error that lists them."""
+def start_tensorflow() -> None:
+    """Imports TensorFlow and finds its devices; its remarks are kept from the terminal.
+
+    It writes its first lines before it reads the setting that silences the later ones.
+    What fails is raised all the same.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        kept = os.dup(2)
+        stack.callback(os.close, kept)
+        stack.callback(os.dup2, kept, 2)
+        os.dup2(stack.enter_context(open(os.devnull, "w")).fileno(), 2)
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+
+
+def check_recipe(name: str) -> None:
+    """An unknown name is a usage error that lists the known ones."""
     if name not in recipe_names():
         raise typer.BadParameter(
             f"no recipe {name!r}; there are: {', '.join(recipe_names())}",
             param_hint="NAME",
         )
+
+
+def load_recipe(name: str):
+    """The module of a recipe."""
     return importlib.import_module(f"recipes.entries.{name}")

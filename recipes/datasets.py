@@ -213,6 +213,7 @@ def _from_digits(image_size: int | None) -> Dataset:
 def _from_folder(folder: Path, image_size: int | None) -> Dataset:
     suffixes = (".png", ".jpg", ".jpeg")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
+    paths = [p for p in paths if "/." not in f"/{p.relative_to(folder).as_posix()}"]
     if not paths:
         raise ValueError(
             f"`source` must be a folder with png or jpg images. Received: {folder}"

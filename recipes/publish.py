@@ -44,10 +44,7 @@ def publish(
     protocol = {"name": data.name, "binarise": binarise}
     images = evaluation_images(data.test, binarise)
     measured = images[: run.test_images]
-    samples = (
-        "" if model.exact else f", {run.num_importance_samples} importance samples each"
-    )
-    print(f"\nTest: {len(measured)} images{samples}")
+    print(f"\nTest: {len(measured)} images")
     metadata = {
         "recipe": run.name,
         "data": {
@@ -76,26 +73,27 @@ def publish(
 def measure(
     model: zoo.GenerativeModel, images: np.ndarray, num_importance_samples: int
 ) -> dict[str, dict]:
-    """Every figure of merit with its unit and protocol."""
+    """Every figure of merit with its unit and protocol; without samples no NLL."""
     info = zoo.evaluation.information(model, images)
-    started = time.perf_counter()
-    log_p = zoo.evaluation.log_prob(
-        model, images, num_importance_samples=num_importance_samples
-    )
-    seconds = time.perf_counter() - started
     one = f"one draw of z per image, {len(images)} test images"
-    many = (
-        f"{num_importance_samples} importance samples per image, "
-        f"{len(images)} test images"
-    )
+    many = f"{num_importance_samples} importance samples per image, {len(images)} "
+    many += "test images"
     if model.exact:
         one = many = f"exact, {len(images)} test images"
-    nll = -float(np.mean(log_p, dtype=np.float64))
-    error = float(np.std(log_p, dtype=np.float64)) / math.sqrt(len(images))
-    metrics = {"nll": _figure(nll, "nats", many, standard_error=error)}
-    if model.is_mass:
-        bits = zoo.bounds.bits_per_dim(-nll, model.event_shape)
-        metrics["bits_per_dim"] = _figure(bits, "bits", many)
+    metrics = {}
+    if model.exact or num_importance_samples:
+        started = time.perf_counter()
+        log_p = zoo.evaluation.log_prob(
+            model, images, num_importance_samples=num_importance_samples
+        )
+        seconds = time.perf_counter() - started
+        nll = -float(np.mean(log_p, dtype=np.float64))
+        error = float(np.std(log_p, dtype=np.float64)) / math.sqrt(len(images))
+        metrics["nll"] = _figure(nll, "nats", many, standard_error=error)
+        metrics["nll_seconds"] = _figure(seconds, "s", many)
+        if model.is_mass:
+            bits = zoo.bounds.bits_per_dim(-nll, model.event_shape)
+            metrics["bits_per_dim"] = _figure(bits, "bits", many)
     layers = [rate for name, rate in info.items() if name.startswith("rate_")]
     for name, value in info.items():
         if isinstance(value, float) and not name.startswith("rate_"):
@@ -106,7 +104,6 @@ def measure(
     if "rate" in info:
         layers = layers or [info["rate"]]
         metrics["layer_rates"] = _figure(layers, "nats per layer", one)
-    metrics["nll_seconds"] = _figure(seconds, "s", many)
     return metrics
 
 

@@ -7,10 +7,12 @@
 <run>/<name>/             the finished entry
 """
 
+import fcntl
 import json
 import math
 import os
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,10 @@ class RunMismatch(ValueError):
     """The folder belongs to a run that was started with other settings."""
 
 
+class RunInUse(RuntimeError):
+    """Another process writes into the folder."""
+
+
 @dataclass
 class Run:
     """A recipe's settings and its folder.
@@ -34,7 +40,8 @@ class Run:
         folder: where everything is written.
         epochs: passes over the training images.
         seed: of the weights, the batches and the noise.
-        num_importance_samples: importance samples per image of the final test NLL.
+        num_importance_samples: importance samples per image of the final test NLL; 0
+            for none, where it would take too long.
         test_images: how many test images it is measured on, None for all.
     """
 
@@ -48,6 +55,8 @@ class Run:
     def __post_init__(self):
         self.folder = Path(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        # The lock is held as long as this object, or its process, lives.
+        weakref.finalize(self, os.close, _lock(self.folder))
         settings = {"recipe": self.name, "epochs": self.epochs, "seed": self.seed}
         file = self.folder / "run.json"
         if file.exists():
@@ -87,6 +96,8 @@ class Run:
             data.train, batch_size, seed=self.seed, binarise=binarise, start_epoch=done
         )
         validation = evaluation_images(data.validation, binarise)
+        if done < self.epochs:
+            print("The first step is compiled, which takes seconds ...", flush=True)
         model.fit(
             train,
             steps_per_epoch=steps,
@@ -177,6 +188,24 @@ class Pictures(keras.callbacks.Callback):
         with self.writer.as_default(step=epoch):
             for name, figure in pictures.items():
                 tf.summary.image(name, figures.as_array(figure)[None])
+
+
+def _lock(folder: Path) -> int:
+    """A file descriptor that locks the folder until it is closed.
+
+    Raises:
+        RunInUse: if another run holds it.
+    """
+    file = os.open(folder / ".lock", os.O_CREAT | os.O_WRONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise RunInUse(
+            f"Another run is at work in {folder}: wait for its end or choose another "
+            "--run-dir."
+        ) from None
+    return file
 
 
 def evaluation_images(images: np.ndarray, binarise: bool) -> np.ndarray:

@@ -274,6 +274,7 @@ def test_folder(tmp_path):
     for index, image in enumerate(numbered(20)):
         name = f"deeper/{index:02}.PNG" if index % 2 else f"{index:02}.png"
         (tmp_path / name).write_bytes(tf.io.encode_png(image).numpy())
+    (tmp_path / "._00.png").write_bytes(b"what macOS leaves beside a copied file")
     folder = datasets.load(tmp_path)
     assert folder.train.shape == (16, 2, 2, 1)
     assert folder.validation.shape == folder.test.shape == (2, 2, 2, 1)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import zoo
+from recipes import cli, datasets
 from tests import configs
 from zoo import presets
 
@@ -183,10 +184,10 @@ def test_a_model_that_would_need_code_is_not_saved(tmp_path):
     assert not list(tmp_path.rglob("*.h5"))
 
 
-def test_a_wheel_brings_the_entries_along(tmp_path):
+def test_a_wheel_brings_entries_recipes_and_data_along(tmp_path):
     source = tmp_path / "source"
-    ignored = shutil.ignore_patterns("serving", "figures", "__pycache__")
-    for name in ("zoo", "saved_models"):
+    ignored = shutil.ignore_patterns("serving", "figures", "__pycache__", "results")
+    for name in ("zoo", "saved_models", "recipes"):
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -194,7 +195,16 @@ def test_a_wheel_brings_the_entries_along(tmp_path):
     subprocess.run([*pip, "-w", tmp_path / "wheels", source], check=True)
     (wheel,) = (tmp_path / "wheels").glob("vae_zoo-*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    script = "import zoo; print(zoo.__file__); print(*zoo.list_presets())"
+    script = """if True:
+        import zoo
+        from recipes import cli, datasets, sources
+
+        print(zoo.__file__, zoo.__version__)
+        print(*zoo.list_presets())
+        print(*cli.recipe_names())
+        print(len(datasets.load("digits").train))
+        print(len(list(sources.LOCAL_COPIES["mnist"].glob("*.gz"))))
+    """
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path / "installed",
@@ -202,6 +212,11 @@ def test_a_wheel_brings_the_entries_along(tmp_path):
         text=True,
         check=True,
     )
-    where, names = done.stdout.splitlines()
-    assert str(tmp_path) in where
-    assert names.split() == zoo.list_presets()
+    where, entries, recipes, digits, mnist = done.stdout.splitlines()
+    assert where.startswith(str(tmp_path))
+    assert where.endswith(zoo.__version__)
+    assert entries.split() == zoo.list_presets()
+    assert recipes.split() == cli.recipe_names()
+    assert (int(digits), int(mnist)) == (len(datasets.load("digits").train), 4)
+    (commands,) = (tmp_path / "installed").glob("*.dist-info/entry_points.txt")
+    assert "vae-zoo = recipes.__main__:start" in commands.read_text()

@@ -69,6 +69,37 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
         runs.Run("one", tmp_path, epochs=3, seed=0)
 
 
+def test_a_folder_in_use_is_refused(tmp_path):
+    one = runs.Run("one", tmp_path, epochs=2, seed=0)
+    with pytest.raises(runs.RunInUse, match="choose another --run-dir"):
+        runs.Run("one", tmp_path, epochs=2, seed=0)
+    del one
+    runs.Run("one", tmp_path, epochs=2, seed=0)
+
+
+def test_without_samples_there_is_no_nll():
+    digits = datasets.load("digits").test
+    metrics = publish.measure(small_models.SpatialVAE(), digits, 0)
+    assert "elbo" in metrics
+    assert "nll" not in metrics
+    exact = publish.measure(small_models.RealNVP(), digits, 0)
+    assert "nll" in exact
+
+
+def test_names_are_whole_in_a_narrow_terminal():
+    done = subprocess.run(
+        [sys.executable, "-m", "recipes", "list"],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = done.stdout.split()
+    assert {*cli.recipe_names(), *zoo.list_presets()} <= set(words)
+    assert done.stderr == ""  # TensorFlow's own first lines are kept away
+
+
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory):
     """A tiny model of digits, trained, measured, drawn, saved, exported, described."""

@@ -2,6 +2,8 @@
 
 import keras
 
+__version__ = "0.1.0"
+
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
         "VAE Zoo needs Keras' TensorFlow backend; set KERAS_BACKEND=tensorflow before "

@@ -22,7 +22,8 @@ class Bernoulli(Likelihood):
     is_mass = True
 
     def call(self, logits) -> tfd.Distribution:
-        return BernoulliImages(_Bernoulli(logits=logits, dtype=logits.dtype))
+        pixels = _Bernoulli(logits=logits, dtype=logits.dtype)
+        return BernoulliImages(pixels, logits.shape.rank - 1)
 
 
 class _Bernoulli(tfd.Bernoulli):
