@@ -62,19 +62,26 @@ def list_() -> None:
         table.add_row(name, doc.splitlines()[0])
     console.print(table)
     table = Table(title='Pretrained: zoo.load("NAME")')
-    for column in ("name", "class", "data", "test NLL (nats)", "parameters"):
+    for column in ("name", "class", "data", "test NLL in nats", "parameters"):
         table.add_column(column, no_wrap=column == "name")
     for name in presets.list_presets():
         record = presets.read_metadata(name)
-        nll = record.get("metrics", {}).get("nll", {}).get("value")
         table.add_row(
             name,
             record["class"],
             record.get("data", {}).get("source", "-"),
-            f"{nll:.2f}" if nll else "-",
+            shown_nll(record.get("metrics", {})),
             f"{record['parameters']:,}",
         )
     console.print(table)
+
+
+def shown_nll(metrics: dict) -> str:
+    """The NLL of binary images or levels; a density says that it is one."""
+    if "nll" not in metrics:
+        return "-"
+    kind = "" if "bits_per_dim" in metrics else ", a density"
+    return f"{metrics['nll']['value']:.2f}{kind}"
 
 
 @app.command()

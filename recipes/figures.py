@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 from matplotlib import cm
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 import zoo
 
@@ -63,7 +65,10 @@ def traversal(model: zoo.GenerativeModel, images: np.ndarray, rows: int = 10) ->
 def latent_space(
     model: zoo.GenerativeModel, images: np.ndarray, labels: np.ndarray
 ) -> Figure:
-    """The top layer's codes, projected on their two main directions, by class."""
+    """The top layer's codes by class, with the images of two points beside them.
+
+    More than two dimensions are projected on their main directions, without images.
+    """
     from sklearn.decomposition import PCA
 
     codes = model.encode(images)[0].numpy()
@@ -74,6 +79,8 @@ def latent_space(
     for label in np.unique(labels):
         where = labels == label
         axes.scatter(*codes[where].T, s=4, color=cm.tab10(label % 10), label=str(label))
+    if model.latent_shapes == [(2,)]:
+        _show_decoded(axes, model, np.float32([[-1, 1], [1, 1]]))
     axes.legend(
         markerscale=3,
         fontsize=8,
@@ -83,6 +90,35 @@ def latent_space(
     )
     axes.set(xlabel="first direction of z", ylabel="second direction of z")
     return figure
+
+
+def _show_decoded(axes, model, points: np.ndarray) -> None:
+    """Marks points of a two-dimensional latent space and draws their images."""
+    for z, image in zip(points, model.decode(points).numpy()):
+        pixels = image[..., 0] if image.shape[-1] == 1 else image
+        picture = OffsetImage(np.clip(pixels, 0, 1), zoom=1.2, cmap="gray")
+        axes.add_artist(
+            AnnotationBbox(
+                picture,
+                z,
+                xybox=(np.sign(z[0]) * 60, 70),
+                boxcoords="offset points",
+                pad=0.1,
+                arrowprops={"arrowstyle": "-"},
+            )
+        )
+        axes.plot(*z, "o", color="black", markersize=5, markerfacecolor="white")
+
+
+def decoded_grid(model: zoo.GenerativeModel, side: int = 17) -> Figure:
+    """Images of a two-dimensional latent space, z_1 to the right and z_2 upwards.
+
+    The lines of the grid hold equal shares of the prior N(0, I), outermost 1 %.
+    """
+    steps = NormalDist().inv_cdf
+    steps = np.float32([steps(p) for p in np.linspace(0.01, 0.99, side)])
+    codes = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1)
+    return grid(list(model.decode(codes).numpy()))
 
 
 def history(epochs: Sequence[dict]) -> Figure:
@@ -124,6 +160,8 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         if labels is not None:
             codes = latent_space(model, images[:3000], labels[:3000])
             pictures["latent_space"] = codes
+        if model.latent_shapes == [(2,)]:
+            pictures["decoded_grid"] = decoded_grid(model)
     if epochs:
         pictures["history"] = history(epochs)
     files = []

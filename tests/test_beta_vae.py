@@ -114,3 +114,16 @@ def test_each_part_has_its_own_weight(digits):
         ("beta_total_correlation", 5.0), ("gamma_dimension_kl", 3.0),
     ):  # fmt: skip
         np.testing.assert_allclose(weighted[name], factor * one[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_beta_may_change_between_two_fits(digits, jit_compile):
+    model = configs.build(zoo.BetaVAE, beta=1.0)
+    model.compile(configs.optimizer(), jit_compile=jit_compile)
+    for beta in (1.0, 10.0):
+        model.beta = beta
+        logs = model.fit(digits, validation_data=digits, verbose=0).history
+        for of in ("", "val_"):
+            ratio = logs[f"{of}beta_rate"][0] / logs[f"{of}rate"][0]
+            assert ratio == pytest.approx(beta, rel=1e-5)
+    assert model.get_config()["beta"] == model.objective.beta == 10.0

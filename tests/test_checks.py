@@ -49,6 +49,11 @@ BAD = {
         (255 * configs.GREY[:32]).astype("uint8"),
         r"divide 8-bit images by 255\. Received: dtype=uint8",
     ),
+    "uint8 of zeros and ones": (
+        configs.BINARY[:32].astype("uint8"),
+        r"`x\.astype\('float32'\)`\. Received: dtype=uint8",
+    ),
+    "bool": (configs.BINARY[:32] > 0, r"`x\.astype\('float32'\)`.*dtype=bool"),
     "no channel": (
         configs.BINARY[:32, ..., 0],
         r"Add the channel axis: `x\[\.\.\., None\]`\. Received: shape=\(32, 8, 8\)",
@@ -197,7 +202,7 @@ def network(inputs, outputs, name):
         ),
         (
             {"encoder": network((8, 8, 1), (4, 4), "e")},
-            r"`encoder` must return features of shape \[batch, H\]\. Received: .*4, 4",
+            r"`encoder` must return features of shape \[batch, H\], .*Received: .*4, 4",
         ),
         (
             {"encoder": keras.Sequential([layers.Dense(4)], name="raw")},
@@ -415,3 +420,63 @@ def test_codes_of_other_layers_are_refused(codes, message):
     model = configs.ladder(zoo.LadderVAE)
     with pytest.raises(ValueError, match=message):
         model.decode(*codes)
+
+
+def ends_in_a_sigmoid():
+    decoder = configs.NETWORKS["dense"][1](configs.IMAGE)
+    return keras.Sequential([decoder, layers.Activation("sigmoid")])
+
+
+def ends_in_a_reshaped_sigmoid():
+    return keras.Sequential(
+        [
+            keras.Input((configs.LATENT_DIM,)),
+            layers.Dense(64, "sigmoid"),
+            layers.Reshape(configs.IMAGE),
+        ]
+    )
+
+
+@pytest.mark.parametrize("decoder", [ends_in_a_sigmoid, ends_in_a_reshaped_sigmoid])
+def test_a_decoder_of_probabilities(decoder):
+    encoder = configs.NETWORKS["dense"][0](configs.IMAGE)
+    with pytest.raises(ValueError, match="logits for Bernoulli: end it without"):
+        zoo.VAE(encoder, decoder(), configs.LATENT_DIM)
+    zoo.SigmaVAE(encoder, decoder(), configs.LATENT_DIM)  # means may be so
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"prior": tfd.Normal(0.0, 1.0)},
+        {"likelihood": "bernoulli"},
+        {"posterior": lambda features: None},
+    ],
+)
+def test_a_part_that_is_no_head(part):
+    encoder, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
+    (name,) = part
+    with pytest.raises(ValueError, match=f"`{name}` must be a head, .*Received: "):
+        zoo.VAE(encoder, decoder, configs.LATENT_DIM, **part)
+
+
+def test_an_encoder_of_mean_and_variance():
+    encoder, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
+    both = keras.Model(encoder.inputs, encoder.outputs * 2)
+    with pytest.raises(ValueError, match="no mean and variance: the posterior makes"):
+        zoo.VAE(both, decoder, configs.LATENT_DIM)
+
+
+def test_what_a_keras_user_may_try(vae, digits):
+    with pytest.raises(ValueError, match=r"`seed` must be an integer\. Received: None"):
+        vae.sample(2, seed=None)
+    with pytest.raises(ValueError, match="Data must be an array here; `predict`"):
+        vae.encode(tf.data.Dataset.from_tensor_slices(digits).batch(8))
+    vae.compile("adam", jit_compile=False)
+    with pytest.raises(ValueError, match=r"`np.asarray\(x\)` makes one of nested"):
+        vae.fit(digits.tolist())
+    vae.compile("adam", metrics=["mae"], jit_compile=False)
+    with pytest.raises(ValueError, match=r"`fit\(x, x\)` gives them a y"):
+        vae.fit(digits, verbose=0)
+    history = vae.fit(digits, digits, verbose=0).history
+    assert 0 < history["mae"][0] < 1

@@ -157,6 +157,21 @@ def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path
     assert protocol.startswith("exact" if model.exact else "5 importance samples")
 
 
+def test_two_latents_get_a_grid_of_their_images(tmp_path):
+    model = zoo.VAE(
+        zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
+        zoo.networks.dense_decoder(2, (8, 8, 1), units=(16,)),
+        latent_dim=2,
+    )
+    data = datasets.load("digits")
+    drawn = figures.draw(model, data, data.test, tmp_path)
+    assert {"decoded_grid.png", "latent_space.png"} <= {file.name for file in drawn}
+    (axes,) = figures.decoded_grid(model, side=3).axes
+    mosaic = axes.images[0].get_array()  # rows of three images of 8 x 8
+    upper_right = model.decode(np.float32([[2.3263, 2.3263]]))[0, ..., 0]  # 99 % of N
+    np.testing.assert_allclose(mosaic[:8, 16:], upper_right, atol=1e-4)
+
+
 def test_the_demo_gets_an_answer_from_an_export(entry):
     done = subprocess.run(
         [sys.executable, "-c", demo.REQUEST, entry / "serving" / "1"],

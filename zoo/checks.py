@@ -37,6 +37,8 @@ def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
     found = ", ".join(map(str, data)) or "none"
     require(data.keys() == fields.keys(), wanted, found)
     for name, field in fields.items():
+        wanted = "Data must be an array here; `predict` and `evaluate` take data sets."
+        require(not isinstance(data[name], tf.data.Dataset), wanted, data[name])
         x = data[name] if hasattr(data[name], "dtype") else np.asarray(data[name])
         if not tf.is_symbolic_tensor(x):
             _check_array(x, "Data" if name == "x" else f"`{name}`", field)
@@ -57,8 +59,10 @@ def _check_array(x, name: str, field: Field) -> None:
     if ours.is_integer:
         require(dtype.is_integer, f"{name} must be integers.", received)
     if ours.is_floating:
-        hint = "floating point; divide 8-bit images by 255."
-        require(dtype.is_floating, f"{name} must be {hint}", received)
+        binary = dtype.is_bool or (dtype.is_integer and np.max(x) <= 1)
+        hint = "`x.astype('float32')`" if binary else "divide 8-bit images by 255"
+        wanted = f"{name} must be floating point; {hint}."
+        require(dtype.is_floating, wanted, received)
     (least, most), low, high = field.support, float(np.min(x)), float(np.max(x))
     finite = math.isfinite(low) and math.isfinite(high)
     require(finite, f"{name} must be finite.", f"smallest {low}, largest {high}")
@@ -79,6 +83,8 @@ def check_source(source, fields: dict[str, Field]) -> None:
         check_source(first, fields)
     elif isinstance(source, tuple | list):
         require(source, "Data must not be empty.", source)
+        wanted = "Data must be an array: `np.asarray(x)` makes one of nested lists."
+        require(not isinstance(source[0], list | float | int), wanted, type(source[0]))
         refuse_weights(*source[2:])
         check_source(source[0], fields)
     elif isinstance(source, keras.utils.PyDataset):
@@ -127,11 +133,21 @@ def not_negative(**weights) -> None:
 def check_networks(model) -> None:
     """Raises a ValueError unless a VAE's networks and heads fit together."""
     encoder, decoder, likelihood = model.encoder, model.decoder, model.likelihood_head
+    for name, example in (
+        ("posterior", "DiagonalNormal(latent_dim)"),
+        ("prior", "StandardNormal(latent_dim)"),
+        ("likelihood", "Bernoulli()"),
+    ):
+        head = getattr(model, f"{name}_head")
+        wanted = f"`{name}` must be a head, a layer such as `zoo.{example}`."
+        require(isinstance(head, keras.layers.Layer), wanted, repr(head))
     for name, network in {"encoder": encoder, "decoder": decoder}.items():
         wanted = f"`{name}` must know its input shape: start it with a `keras.Input`."
         require(network.built, wanted, f"{name}={network.name}")
-    wanted = "`encoder` must return features of shape [batch, H]."
-    require(len(encoder.output_shape) == 2, wanted, f"{encoder.output_shape=}")
+    wanted = "`encoder` must return features of shape [batch, H], no mean and variance"
+    wanted += ": the posterior makes them of the features."
+    one = len(encoder.outputs) == 1 and len(encoder.output_shape) == 2
+    require(one, wanted, f"{encoder.output_shape=}")
     dim = model.decoder_dim
     wanted = f"`decoder` must take latents of shape [batch, {dim}]."
     require(decoder.input_shape[1:] == (dim,), wanted, f"{decoder.input_shape=}")
@@ -140,11 +156,26 @@ def check_networks(model) -> None:
     of = type(likelihood).__name__
     wanted = f"`decoder` must return {_shown('batch', *params)} for {of}."
     require(decoder.output_shape[1:] == params, wanted, f"{decoder.output_shape=}")
+    wanted = f"`decoder` must return logits for {of}: end it without a sigmoid."
+    last = _last_activation(decoder)
+    require(not likelihood.takes_logits or last != "sigmoid", wanted, f"{last} last")
     heads = (model.posterior_head, model.latent_dim), (model.prior_head, model.top_dim)
     for head, dim in heads:
         latent_dim = getattr(head, "latent_dim", dim)
         wanted = f"`{type(head).__name__}` must have latent_dim={dim}."
         require(latent_dim == dim, wanted, f"{latent_dim=}")
+
+
+def _last_activation(network) -> str | None:
+    """Name of the activation that a network's output went through last."""
+    for layer in reversed(network.layers):
+        if isinstance(layer, keras.Model):
+            return _last_activation(layer)
+        if isinstance(layer, keras.layers.Softmax | keras.layers.InputLayer):
+            return None
+        if hasattr(layer, "activation"):
+            return layer.activation.__name__
+    return None
 
 
 def check_reparameterised(posterior: tfp.distributions.Distribution) -> None:

@@ -17,6 +17,7 @@ from zoo.heads.diagonal_normal import diagonal_normal
 
 def seed_words(seed) -> tf.Tensor:
     """A 64-bit integer seed as the `int32[2]` that stateless sampling wants."""
+    checks.require(seed is not None, "`seed` must be an integer.", seed)
     return tf.bitcast(tf.cast(seed, tf.int64), tf.int32)
 
 

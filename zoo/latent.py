@@ -40,6 +40,14 @@ class LatentVariableModel(GenerativeModel):
         self.likelihood_head = likelihood or Bernoulli()
         self.objective = objective or ELBO()
 
+    def __setattr__(self, name, value):
+        """What the objective has too, such as `beta`, changes there as well."""
+        super().__setattr__(name, value)
+        objective = vars(self).get("objective")
+        if objective is not None and name in vars(objective):
+            setattr(objective, name, value)
+            self.train_function = self.test_function = None  # traced with the old one
+
     # Hooks: what a variant overrides.
 
     def features(self, x, given):

@@ -115,10 +115,14 @@ class IWELBO(Objective):
     ):
         checks.at_least(1, num_importance_samples=num_importance_samples)
         checks.not_negative(beta=beta)
-        self.num_importance_samples = self.num_samples = num_importance_samples
+        self.num_importance_samples = num_importance_samples
         self.beta = beta
         self.doubly_reparameterised = doubly_reparameterised
         self.draws = PathSample if doubly_reparameterised else Sample
+
+    @property
+    def num_samples(self):
+        return self.num_importance_samples
 
     def __call__(self, draw, log_p, step):
         beta = schedules.value(self.beta, step)

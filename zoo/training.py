@@ -26,6 +26,10 @@ class Trainer(internals.PipelineUser):
         checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
         self.check(x)
         self.check(validation_data)
+        y = args[0] if args else kwargs.get("y")
+        wanted = "`metrics` compare y with the output: `fit(x, x)` gives them a y."
+        alone = y is None and (isinstance(x, dict) or hasattr(x, "shape"))
+        checks.require(not (alone and self.compiled and self._compares), wanted, y)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
         callbacks = kwargs.get("callbacks")
@@ -79,6 +83,7 @@ class Trainer(internals.PipelineUser):
         checks.require(loss is None, wanted, f"{loss=}")
         if jit_compile == "auto" and _on_cpu():
             jit_compile = not self._convolves()
+        self._compares = bool(kwargs.get("metrics") or kwargs.get("weighted_metrics"))
         self._auto_steps = steps_per_execution == "auto"
         if self._auto_steps:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()

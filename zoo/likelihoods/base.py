@@ -17,6 +17,7 @@ class Likelihood(Head):
     params_per_channel = 1
     support = (float("-inf"), float("inf"))
     is_mass = False  # otherwise a density
+    takes_logits = False  # from the decoder, which then must not end in a sigmoid
 
     def per_channel(self, params) -> tf.Tensor:
         """`[..., C * P]` as `[..., C, P]`, with P = `params_per_channel`."""

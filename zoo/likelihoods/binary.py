@@ -19,6 +19,7 @@ class Bernoulli(Likelihood):
     """
 
     support = (0.0, 1.0)
+    takes_logits = True
     is_mass = True
 
     def call(self, logits) -> tfd.Distribution:
@@ -60,6 +61,7 @@ class ContinuousBernoulli(Likelihood):
     """
 
     support = (0.0, 1.0)
+    takes_logits = True
 
     def call(self, logits) -> tfd.Distribution:
         return self.event(tfd.ContinuousBernoulli(logits=logits))
