@@ -2,8 +2,8 @@
 
 Its normal likelihood takes the scale that suits the data best, so that no beta has to
 be found. Likelihoods are densities of grey values: not to be compared with those of
-binary images. The paper's networks are larger and its latents more: no number of it
-stands beside these (Rybkin et al., 2021).
+binary images. No number of the paper (Rybkin et al., 2021) stands beside them: its
+networks and its latents are others.
 """
 
 import keras
