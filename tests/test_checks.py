@@ -445,6 +445,14 @@ def test_a_decoder_of_probabilities(decoder):
     zoo.SigmaVAE(encoder, decoder(), configs.LATENT_DIM)  # means may be so
 
 
+def test_other_layers_may_follow_a_sigmoid():
+    encoder = configs.NETWORKS["dense"][0](configs.IMAGE)
+    probabilities = ends_in_a_sigmoid()
+    for last in (layers.Rescaling(6.0, -3.0), layers.Dense(1, layers.LeakyReLU())):
+        decoder = keras.Sequential([*probabilities.layers, last])
+        zoo.VAE(encoder, decoder, configs.LATENT_DIM)
+
+
 @pytest.mark.parametrize(
     "part",
     [

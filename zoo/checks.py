@@ -167,14 +167,13 @@ def check_networks(model) -> None:
 
 
 def _last_activation(network) -> str | None:
-    """Name of the activation that a network's output went through last."""
+    """Name of the activation that a network's output went through last, if known."""
+    layers = keras.layers
     for layer in reversed(network.layers):
         if isinstance(layer, keras.Model):
             return _last_activation(layer)
-        if isinstance(layer, keras.layers.Softmax | keras.layers.InputLayer):
-            return None
-        if hasattr(layer, "activation"):
-            return layer.activation.__name__
+        if not isinstance(layer, layers.Reshape | layers.Flatten | layers.Cropping2D):
+            return getattr(getattr(layer, "activation", None), "__name__", None)
     return None
 
 
