@@ -488,3 +488,27 @@ def test_what_a_keras_user_may_try(vae, digits):
         vae.fit(digits, verbose=0)
     history = vae.fit(digits, digits, verbose=0).history
     assert 0 < history["mae"][0] < 1
+
+
+@keras.saving.register_keras_serializable("zoo_tests")
+class Deeper(zoo.VAE):
+    """A user's own model, whose further arguments have a name of their own."""
+
+    def __init__(self, *networks, depth, keep=True, **more):
+        super().__init__(*networks, **more)
+        if keep:
+            self.depth = depth
+        self.keep = keep
+
+
+def test_a_model_of_ones_own_is_saved_whatever_it_calls_its_arguments(tmp_path):
+    model = configs.build(Deeper, depth=3, seed=5)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert (type(again), again.depth, again.seed) == (Deeper, 3, 5)
+    np.testing.assert_array_equal(again.sample(2), model.sample(2))
+
+
+def test_an_argument_that_is_not_kept_is_not_lost_silently():
+    with pytest.raises(ValueError, match=r"Deeper must keep its argument as `self.dep"):
+        configs.build(Deeper, depth=3, keep=False).get_config()

@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from zoo import presets
+from zoo import checks, presets
 from zoo.training import Trainer
 
 
@@ -19,13 +19,17 @@ class Configured:
 
     def get_config(self) -> dict:
         """Every constructor argument, ready for JSON."""
-        config, derived = {}, {"self", "args", "kwargs"}
+        config, derived = {}, {"self"}
         for cls in type(self).__mro__:
             if cls is Configured:
                 return config
-            for name in inspect.signature(cls.__init__).parameters:
-                if name not in derived and name not in config:
-                    value = getattr(self, f"{name}_head", getattr(self, name, None))
+            for name, argument in inspect.signature(cls.__init__).parameters.items():
+                rest = argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD)
+                if not rest and name not in derived and name not in config:
+                    kept = f"{name}_head" if hasattr(self, f"{name}_head") else name
+                    wanted = f"{cls.__name__} must keep its argument as `self.{name}`."
+                    checks.require(hasattr(self, kept), wanted, "no such attribute")
+                    value = getattr(self, kept)
                     config[name] = keras.saving.serialize_keras_object(value)
             derived.update(vars(cls).get("derived", ()))
 
