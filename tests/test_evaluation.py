@@ -12,7 +12,7 @@ from recipes import datasets
 from tests import configs
 from tests.configs import LinearGaussian
 from zoo import evaluation
-from zoo.evaluation.batches import batches
+from zoo.evaluation.likelihood import batches
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 4}, {"chunk": 3}])

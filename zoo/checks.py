@@ -28,11 +28,7 @@ def require(good: bool, wanted: str, received) -> None:
 
 
 def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
-    """Raises a ValueError if an array `[B, *shape]` does not fit its field.
-
-    That is, if one is missing or unknown, empty, of another shape, dtype or number of
-    rows, not finite, or outside its support. Symbolic tensors have no values.
-    """
+    """Raises a ValueError if an array `[B, *shape]` does not fit its field."""
     wanted = f"Data must be {', '.join(fields) or 'without conditions'}."
     found = ", ".join(map(str, data)) or "none"
     require(data.keys() == fields.keys(), wanted, found)
@@ -73,10 +69,7 @@ def _check_array(x, name: str, field: Field) -> None:
 
 
 def check_source(source, fields: dict[str, Field]) -> None:
-    """Checks whatever `fit` accepts: arrays whole, data sets by their first batch.
-
-    A Python generator cannot be read twice and is left to its owner.
-    """
+    """Checks what `fit` accepts: arrays whole, data sets by a batch, generators not."""
     if isinstance(source, tf.data.Dataset):
         first = next(iter(source.take(1)), None)
         require(first is not None, "Data must not be empty.", source)
@@ -94,10 +87,7 @@ def check_source(source, fields: dict[str, Field]) -> None:
 
 
 def check_codes(codes, shapes, dtypes) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Codes `[..., *shape]` of the upper layers as rows, and their leading axes.
-
-    Raises a ValueError if there are none or too many, or one has another shape.
-    """
+    """Codes `[..., *shape]` of the upper layers as rows, and their leading axes."""
     layers = f"`decode` takes one to {len(shapes)} layers of latents."
     require(0 < len(codes) <= len(shapes), layers, len(codes))
     codes = [tf.convert_to_tensor(z, dtype) for z, dtype in zip(codes, dtypes)]
@@ -133,11 +123,8 @@ def not_negative(**weights) -> None:
 def check_networks(model) -> None:
     """Raises a ValueError unless a VAE's networks and heads fit together."""
     encoder, decoder, likelihood = model.encoder, model.decoder, model.likelihood_head
-    for name, example in (
-        ("posterior", "DiagonalNormal(latent_dim)"),
-        ("prior", "StandardNormal(latent_dim)"),
-        ("likelihood", "Bernoulli()"),
-    ):
+    made = "DiagonalNormal(latent_dim)", "StandardNormal(latent_dim)", "Bernoulli()"
+    for name, example in zip(("posterior", "prior", "likelihood"), made):
         head = getattr(model, f"{name}_head")
         wanted = f"`{name}` must be a head, a layer such as `zoo.{example}`."
         require(isinstance(head, keras.layers.Layer), wanted, repr(head))

@@ -24,28 +24,20 @@ def seed_words(seed) -> tf.Tensor:
 class Draw:
     """Takes the latents of one walk and keeps the record of it.
 
-    Args:
-        rows: K * B, the rows of every latent.
-        samples: K, draws for each image.
-
-    Attributes:
-        latents: the record, list of `Latent`, top layer first.
-        terms: what the walk itself adds to the objective, by name, in nats.
+    It is for `samples` draws K of each image, `rows` = K * B in all.
     """
 
     def __init__(self, rows, samples=1):
         self.rows = rows
         self.samples = samples
-        self.latents: list[Latent] = []
-        self.terms: dict[str, tf.Tensor] = {}
+        self.latents: list[Latent] = []  # the record, top layer first
+        self.terms: dict[str, tf.Tensor] = {}  # that the walk adds itself, in nats
 
     def __call__(self, prior, posterior=None, taken=None) -> tf.Tensor:
         """Draws one latent layer, records it and returns z `[K*B, ...]`.
 
-        Args:
-            prior: p(z); see `Latent` for the rows of both distributions.
-            posterior: q(z|x), None to generate.
-            taken: z and log q, where `take` had to come before the prior was known.
+        `prior` is p(z) and `posterior` q(z|x), None to generate; see `Latent` for their
+        rows. `taken` is z and log q, where `take` had to come before the prior.
         """
         z, log_q = taken or self.take(prior if posterior is None else posterior)
         self.latents.append(Latent(z, log_q, posterior, prior, taken is not None))

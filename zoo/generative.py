@@ -131,13 +131,8 @@ class GenerativeModel(Model):
     # Private.
 
     def _add_counter(self, name):
-        return self.add_weight(
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name=name,
-        )
+        options = {"trainable": False, "aggregation": "only_first_replica"}
+        return self.add_weight((), "zeros", "int32", name=name, **options)
 
     def _as_batch(self, x, given=None):
         """x and the conditions as tensors of their fields' dtypes, checked."""

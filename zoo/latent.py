@@ -21,7 +21,7 @@ class LatentVariableModel(GenerativeModel):
     Args:
         likelihood: head that turns parameters into p(x|z), by default `Bernoulli`.
         objective: what training minimises, by default `zoo.objectives.ELBO()`.
-        seed: seed of the noise that training and `predict` draw.
+        **kwargs: as for `GenerativeModel`.
 
     Attributes:
         latent_shapes: shape of one z of every layer, top layer first.
@@ -33,10 +33,9 @@ class LatentVariableModel(GenerativeModel):
         *,
         likelihood: Likelihood | None = None,
         objective: Objective | None = None,
-        seed: int = 0,
         **kwargs,
     ):
-        super().__init__(seed=seed, **kwargs)
+        super().__init__(**kwargs)
         self.likelihood_head = likelihood or Bernoulli()
         self.objective = objective or ELBO()
 

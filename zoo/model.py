@@ -63,10 +63,7 @@ class Model(Configured, Trainer, metaclass=Completed):
     @classmethod
     def from_preset(cls, name_or_path):
         """Loads an entry by `zoo.presets.load`; a TypeError if of another class."""
-        model = presets.load(name_or_path)
+        model, found = presets.load(name_or_path), f"does not hold a {cls.__name__}."
         if not isinstance(model, cls):
-            raise TypeError(
-                f"{name_or_path} does not hold a {cls.__name__}. "
-                f"Received: {type(model).__name__}"
-            )
+            raise TypeError(f"{name_or_path} {found} Received: {type(model).__name__}")
         return model

@@ -4,6 +4,7 @@ Architecture and objective are two choices: every model of the zoo that draws la
 takes any of these as `objective`. Terms are in nats and are named for what they are.
 """
 
+import dataclasses
 import math
 
 import keras
@@ -17,13 +18,22 @@ from zoo.schedules import Schedule
 
 
 class Objective(Configured):
-    """Base of every objective; a subclass returns the terms to minimise.
+    """Base of every objective, a dataclass of counts and of weights, often schedules.
 
-    `num_samples` is the number of draws of the latents for each image and step.
+    Args:
+        num_samples: draws L of the latents for each image and step.
+
+    Raises:
+        ValueError: if a weight is negative or a count is less than one.
     """
 
     draws = Sample  # the kind of draw that a training step walks with
     num_samples = 1
+
+    def __post_init__(self):
+        counts = {f.name for f in dataclasses.fields(self) if f.type is int}
+        checks.at_least(1, **{name: getattr(self, name) for name in counts})
+        checks.not_negative(**vars(self))
 
     def draw(self, seed: tf.Tensor, batch_size) -> Draw:
         return self.draws(seed, self.num_samples * batch_size, self.num_samples)
@@ -38,16 +48,13 @@ class Objective(Configured):
 
 
 @keras.saving.register_keras_serializable("zoo")
+@dataclasses.dataclass(eq=False)
 class ELBO(Objective):
     """distortion + beta * rate, the negative evidence lower bound at beta = 1.
 
     Args:
         beta: weight of the rate, a number or a schedule of the training step.
         free_bits: floor of the rate in nats per latent layer, a number or a schedule.
-        num_samples: Monte-Carlo samples L of z per example and step.
-
-    Raises:
-        ValueError: if a weight is negative or there is no sample.
 
     Example:
         warm_up = zoo.schedules.Linear(0.0, 1.0, steps=10_000)
@@ -57,14 +64,9 @@ class ELBO(Objective):
     Kingma et al., 2016, eq. 15.
     """
 
-    def __init__(
-        self, beta: Schedule = 1.0, free_bits: Schedule = 0.0, num_samples: int = 1
-    ):
-        checks.not_negative(beta=beta, free_bits=free_bits)
-        checks.at_least(1, num_samples=num_samples)
-        self.beta = beta
-        self.free_bits = free_bits
-        self.num_samples = num_samples
+    beta: Schedule = 1.0
+    free_bits: Schedule = 0.0
+    num_samples: int = 1
 
     def __call__(self, draw, log_p, step):
         beta = schedules.value(self.beta, step)
@@ -74,6 +76,7 @@ class ELBO(Objective):
 
 
 @keras.saving.register_keras_serializable("zoo")
+@dataclasses.dataclass(eq=False)
 class Distortion(Objective):
     """The distortion alone."""
 
@@ -82,6 +85,7 @@ class Distortion(Objective):
 
 
 @keras.saving.register_keras_serializable("zoo")
+@dataclasses.dataclass(eq=False)
 class IWELBO(Objective):
     """-log (1/K) sum_k w_k: a bound that tightens with the number K of draws.
 
@@ -100,25 +104,17 @@ class IWELBO(Objective):
         doubly_reparameterised: use that gradient; needs one latent layer with a
             diagonal normal posterior.
 
-    Raises:
-        ValueError: if `beta` is negative or there is no sample.
-
     Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8; Tucker et
     al., "Doubly Reparameterized Gradient Estimators", 2019.
     """
 
-    def __init__(
-        self,
-        num_importance_samples: int = 5,
-        beta: Schedule = 1.0,
-        doubly_reparameterised: bool = False,
-    ):
-        checks.at_least(1, num_importance_samples=num_importance_samples)
-        checks.not_negative(beta=beta)
-        self.num_importance_samples = num_importance_samples
-        self.beta = beta
-        self.doubly_reparameterised = doubly_reparameterised
-        self.draws = PathSample if doubly_reparameterised else Sample
+    num_importance_samples: int = 5
+    beta: Schedule = 1.0
+    doubly_reparameterised: bool = False
+
+    @property
+    def draws(self):
+        return PathSample if self.doubly_reparameterised else Sample
 
     @property
     def num_samples(self):
@@ -135,28 +131,20 @@ class IWELBO(Objective):
 
 
 @keras.saving.register_keras_serializable("zoo")
+@dataclasses.dataclass(eq=False)
 class Capacity(Objective):
     """distortion + gamma * |rate - C|, with the batch mean of the rate.
 
     Args:
         gamma: weight of the distance from the capacity.
         capacity: C in nats, a number or a schedule of the training step.
-        num_samples: Monte-Carlo samples L of z per example and step.
-
-    Raises:
-        ValueError: if a weight is negative or there is no sample.
 
     Reference: Burgess et al., "Understanding disentangling in beta-VAE", 2018, eq. 8.
     """
 
-    def __init__(
-        self, gamma: float = 1000.0, capacity: Schedule = 25.0, num_samples: int = 1
-    ):
-        checks.not_negative(gamma=gamma, capacity=capacity)
-        checks.at_least(1, num_samples=num_samples)
-        self.gamma = gamma
-        self.capacity = capacity
-        self.num_samples = num_samples
+    gamma: float = 1000.0
+    capacity: Schedule = 25.0
+    num_samples: int = 1
 
     def __call__(self, draw, log_p, step):
         rate = tf.reduce_mean(tf.add_n(draw.rates))
@@ -165,6 +153,7 @@ class Capacity(Objective):
 
 
 @keras.saving.register_keras_serializable("zoo")
+@dataclasses.dataclass(eq=False)
 class TotalCorrelation(Objective):
     """The rate in three parts, each with a weight of its own.
 
@@ -181,30 +170,16 @@ class TotalCorrelation(Objective):
         alpha: weight of the mutual information.
         beta: weight of the total correlation, a number or a schedule.
         gamma: weight of the dimension-wise KL.
-        num_samples: Monte-Carlo samples L of z per example and step.
-
-    Raises:
-        ValueError: if a weight is negative or a number less than one.
 
     Reference: Chen et al., "Isolating Sources of Disentanglement", 2018, eqs. 2 and 4,
     appendix C.1.
     """
 
-    def __init__(
-        self,
-        dataset_size: int,
-        alpha: float = 1.0,
-        beta: Schedule = 6.0,
-        gamma: float = 1.0,
-        num_samples: int = 1,
-    ):
-        checks.at_least(1, dataset_size=dataset_size, num_samples=num_samples)
-        checks.not_negative(alpha=alpha, beta=beta, gamma=gamma)
-        self.dataset_size = dataset_size
-        self.alpha = alpha
-        self.beta = beta
-        self.gamma = gamma
-        self.num_samples = num_samples
+    dataset_size: int
+    alpha: float = 1.0
+    beta: Schedule = 6.0
+    gamma: float = 1.0
+    num_samples: int = 1
 
     def __call__(self, draw, log_p, step):
         wanted, (latent, *more) = "The total correlation needs one layer.", draw.latents

@@ -19,16 +19,12 @@ from pathlib import Path
 
 import keras
 
+from zoo import checks
+
 FORMAT = 1
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
-LOADERS = (  # Keras' own objects that read other files, or run what they hold
-    "FlaxLayer",
-    "JaxLayer",
-    "Lambda",
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "__lambda__",
-)
+# Keras' own objects that read other files, or run what they hold.
+LOADERS = ["FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"]
 MARKERS = ("__tuple__", "__keras_tensor__")  # plain values in Keras' JSON
 LIBRARIES = ("keras", "tensorflow", "tensorflow-probability", "numpy")
 
@@ -38,13 +34,8 @@ def save(
 ) -> Path:
     """Writes a model as an entry; replaces one that is there, file by file.
 
-    Args:
-        model: the model to write.
-        path: the entry's folder; its last part is the preset's name.
-        metadata: what the writer knows: recipe, data set, seed, metrics, ...
-
-    Returns:
-        The entry's folder.
+    `path` is the entry's folder, its last part the preset's name, and is returned;
+    `metadata` what the writer knows: recipe, data set, seed, metrics, ...
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -86,28 +77,21 @@ def load(name_or_path: str | os.PathLike) -> keras.Model:
     config = _read_json(path / CONFIG)
     metadata = read_metadata(path)
     for name, content in ((CONFIG, config), (METADATA, metadata)):
-        if not isinstance(content.get("format"), int):
-            raise ValueError(f"{path / name} is damaged: it has no format.")
-        if content["format"] > FORMAT:
-            raise ValueError(
-                f"{path / name} needs a newer version of VAE Zoo, which reads format "
-                f"{FORMAT}. Received: format={content['format']}"
-            )
+        version = content.get("format")
+        damaged = f"{path / name} is damaged: it has no format."
+        checks.require(isinstance(version, int), damaged, version)
+        newer = f"{path / name} needs a newer version of VAE Zoo, which reads format "
+        checks.require(version <= FORMAT, f"{newer}{FORMAT}.", f"format={version}")
     if not (path / WEIGHTS).is_file():
         raise FileNotFoundError(f"{path} has no {WEIGHTS}.")
-    found = _sha256(path / WEIGHTS)
-    if found != metadata.get("weights_sha256"):
-        raise ValueError(
-            f"{path / WEIGHTS} is damaged or was changed: its SHA-256 is not the one "
-            f"in {METADATA}. Received: {found}"
-        )
+    found, wanted = _sha256(path / WEIGHTS), f"is not the one in {METADATA}."
+    wanted = f"{path / WEIGHTS} is damaged or was changed: its SHA-256 {wanted}"
+    checks.require(found == metadata.get("weights_sha256"), wanted, found)
     _refuse_code(config.get("config"))
-    cls = keras.saving.get_registered_object(config.get("registered_name"))
-    if cls is None or not hasattr(cls, "from_preset"):
-        raise ValueError(
-            f"{path / CONFIG} names no model of the zoo. "
-            f"Received: registered_name={config.get('registered_name')!r}"
-        )
+    name = config.get("registered_name")
+    cls = keras.saving.get_registered_object(name)
+    wanted = f"{path / CONFIG} names no model of the zoo."
+    checks.require(hasattr(cls, "from_preset"), wanted, f"registered_name={name!r}")
     try:
         model = cls.from_config(config["config"])
     except (AttributeError, KeyError, TypeError) as error:
@@ -140,9 +124,7 @@ def find(name_or_path: str | os.PathLike) -> Path:
 
 def list_presets() -> list[str]:
     """Names of the pretrained entries that come with the zoo, sorted."""
-    return sorted(
-        {file.parent.name for f in _folders() for file in f.glob(f"*/{CONFIG}")}
-    )
+    return sorted({p.parent.name for f in _folders() for p in f.glob(f"*/{CONFIG}")})
 
 
 def read_metadata(name_or_path: str | os.PathLike) -> dict:
@@ -165,11 +147,10 @@ def _refuse_code(config) -> None:
             ours = keras.saving.get_registered_object(str(registered)) is not None
             own_keras = module.split(".")[0] == "keras" and registered in (None, name)
             harmless = name in MARKERS or ours or own_keras
-            if name in LOADERS or not harmless:
-                raise ValueError(
-                    "An entry may name Keras layers and registered classes only, so "
-                    f"that loading it runs no code. Received: {module}.{name}"
-                )
+            wanted = "An entry may name Keras layers and registered classes only, so "
+            wanted += "that loading it runs no code."
+            good = harmless and name not in (*LOADERS, "__lambda__")
+            checks.require(good, wanted, f"{module}.{name}")
         for value in config.values():
             _refuse_code(value)
     elif isinstance(config, list | tuple):
@@ -184,8 +165,7 @@ def _read_json(path: Path) -> dict:
         content = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is damaged: it is not JSON ({error}).") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged. Received: {type(content).__name__}")
+    checks.require(isinstance(content, dict), f"{path} is damaged.", type(content))
     return content
 
 

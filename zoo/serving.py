@@ -132,9 +132,8 @@ def _signatures(model) -> dict[str, tuple[Callable, dict[str, Field]]]:
 
         total = tf.reduce_sum(tf.cast(rows[DRAWS], tf.int64))
         rows[DRAWS] = _bounded(rows[DRAWS], total)
-        spec = tf.TensorSpec((), tf.float32)
-        nats = tf.map_fn(one, rows, fn_output_signature=spec, parallel_iterations=1)
-        return {"log_prob": nats}
+        options = {"fn_output_signature": tf.float32, "parallel_iterations": 1}
+        return {"log_prob": tf.map_fn(one, rows, **options)}
 
     table = {
         "serving_default": (reconstruct, x | given),
@@ -142,14 +141,13 @@ def _signatures(model) -> dict[str, tuple[Callable, dict[str, Field]]]:
         "decode": (decode, z | given),
         "sample": (sample, seed | (given or n)),
         "sample_batched": (sample_batched, seeds | given),
-    }
-    if model.exact:
-        return {**table, "log_prob": (exact_log_prob, x | given)}
-    return {
-        **table,
         "log_prob": (log_prob, x | seed | draws | given),
         "log_prob_batched": (log_prob_batched, x | seeds | draws_of_rows | given),
     }
+    if model.exact:
+        table["log_prob"] = exact_log_prob, x | given
+        del table["log_prob_batched"]
+    return table
 
 
 def _traced(function, inputs: dict[str, Field]):

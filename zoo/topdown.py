@@ -52,30 +52,22 @@ class TopDown(VAE):
         **kwargs,
     ):
         upper_dims, upper_units = tuple(upper_dims), tuple(upper_units)
-        checks.require(
+        wanted = "`upper_dims` and `upper_units` must have one entry for each layer "
+        alike, sizes = (
             len(upper_dims) == len(upper_units),
-            "`upper_dims` and `upper_units` must have one entry for each layer above "
-            "the bottom.",
             f"{upper_dims=}, {upper_units=}",
         )
+        checks.require(alike, wanted + "above the bottom.", sizes)
+        wanted = "`prior` stands above the top layer, but a VampPrior is made of the "
+        vamp = isinstance(prior, VampPrior)
+        checks.require(not vamp, wanted + "bottom layer's posterior.", f"{prior=}")
         *lower_dims, top_dim = (latent_dim, *upper_dims)
-        super().__init__(
-            encoder,
-            decoder,
-            latent_dim,
-            posterior=posterior or ConditionalNormal(latent_dim, batch_norm=batch_norm),
-            prior=prior or StandardNormal(top_dim),
-            **kwargs,
-        )
+        posterior = posterior or ConditionalNormal(latent_dim, batch_norm=batch_norm)
+        heads = {"posterior": posterior, "prior": prior or StandardNormal(top_dim)}
+        super().__init__(encoder, decoder, latent_dim, **heads, **kwargs)
         self.upper_dims = upper_dims
         self.upper_units = upper_units
         self.batch_norm = batch_norm
-        checks.require(
-            not isinstance(prior, VampPrior),
-            "`prior` stands above the top layer, but a VampPrior is made of the bottom "
-            "layer's posterior.",
-            f"prior={getattr(prior, 'name', None)}",
-        )
         self.conditionals = [  # p(z_i|z_{i+1}), top first
             ConditionalNormal(dim, units, batch_norm)
             for dim, units in zip(lower_dims[::-1], self.upper_units[::-1])

@@ -73,10 +73,8 @@ class Trainer(internals.PipelineUser):
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
         TensorFlow's own kernels are mostly faster. `steps_per_execution="auto"` means
-        up to twenty, or one where a callback of yours listens to batches or a
-        `PyDataset` prepares them, and for several devices, where Keras' loop fails.
-        Under XLA that many batches are in memory at a time. tf.data's autotuner is off,
-        unless the data set sets `options.autotune.enabled`; see `untuned`.
+        up to twenty, all in memory at a time, or one where a callback of yours listens
+        to batches or a `PyDataset` prepares them, and for several devices.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         loss = kwargs.get("loss")
@@ -88,12 +86,11 @@ class Trainer(internals.PipelineUser):
         if self._auto_steps:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
             steps_per_execution = 1 if one_by_one else MOST_STEPS
-        super().compile(
-            optimizer,
-            jit_compile=jit_compile,
-            steps_per_execution=steps_per_execution,
-            **kwargs,
-        )
+        kwargs |= {
+            "jit_compile": jit_compile,
+            "steps_per_execution": steps_per_execution,
+        }
+        super().compile(optimizer, **kwargs)
         policies = {layer.dtype_policy.name for layer in internals.layers_of(self)}
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if "mixed_float16" in policies and not scaled:
@@ -181,9 +178,8 @@ def compiled_steps(train_step: Callable, most: int) -> Callable:
 
     Keras would compile one step and call it `most` times. Here XLA sees the loop: the
     weights and the optimiser's state stay where they are from one step to the next.
-    The step, from a batch to a structure of scalars, is traced once all the same. A
-    batch of other shapes than the first one's, often an epoch's last, and all after it
-    are trained on one by one. All are in memory together.
+    A batch of other shapes than the first one's, often an epoch's last, and all after
+    it are trained on one by one.
 
     The function returns the last batch's logs, also if the iterator ends early, and
     raises `tf.errors.OutOfRangeError` if there is none; see `takes` for its iterators.

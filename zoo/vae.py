@@ -7,8 +7,6 @@ from tensorflow_probability import distributions as tfd
 from zoo import checks
 from zoo.heads import DiagonalNormal
 from zoo.latent import LatentVariableModel
-from zoo.likelihoods import Likelihood
-from zoo.objectives import Objective
 from zoo.priors import Prior, StandardNormal
 
 
@@ -25,9 +23,9 @@ class VAE(LatentVariableModel):
         latent_dim: number of latent dimensions D.
         posterior: head that turns features into q(z|x), by default `DiagonalNormal`.
         prior: p(z), by default `StandardNormal`.
-        likelihood: head that turns parameters into p(x|z), by default `Bernoulli`.
-        objective: what training minimises, by default `zoo.objectives.ELBO()`.
-        seed: seed of the noise that training and `predict` draw.
+        **kwargs: `likelihood`, the head that turns parameters into p(x|z), by default
+            `Bernoulli`; `objective`, what training minimises, by default
+            `zoo.objectives.ELBO()`; and `seed`, of the noise that it draws.
 
     Raises:
         ValueError: if the networks, the heads and `latent_dim` do not fit together.
@@ -50,14 +48,9 @@ class VAE(LatentVariableModel):
         *,
         posterior: keras.layers.Layer | None = None,
         prior: Prior | None = None,
-        likelihood: Likelihood | None = None,
-        objective: Objective | None = None,
-        seed: int = 0,
         **kwargs,
     ):
-        super().__init__(
-            likelihood=likelihood, objective=objective, seed=seed, **kwargs
-        )
+        super().__init__(**kwargs)
         self.encoder = encoder
         self.decoder = decoder
         self.latent_dim = latent_dim

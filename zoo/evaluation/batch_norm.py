@@ -16,11 +16,6 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
     with the final weights. Each layer sees inputs normalised by their own batch, as in
     training, so that batches should be of training's size. Nothing else changes.
 
-    Args:
-        model: a VAE with batch normalisation; changed in place.
-        batches: finite, of data `[B, *event_shape]`: most often the training images,
-            binarised as in training.
-
     Raises:
         ValueError: if the model has no batch normalisation, or there are no batches.
 
@@ -40,10 +35,8 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
     def moments(x):
         """Mean and mean square of each layer's inputs in one batch."""
         model(x, training=True)
-        return [
-            (layer.moving_mean.value, layer.moving_variance + layer.moving_mean**2)
-            for layer in layers
-        ]
+        pairs = [(layer.moving_mean, layer.moving_variance) for layer in layers]
+        return [(mean.value, variance + mean**2) for mean, variance in pairs]
 
     size, total = 0, 0.0
     try:

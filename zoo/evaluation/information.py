@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.draws import seed_words
-from zoo.evaluation.batches import batches
+from zoo.evaluation.likelihood import batches
 
 
 def information(
@@ -21,7 +21,7 @@ def information(
     """The metrics of a data set as training reports them, and its active units.
 
     In nats per image: for a VAE `elbo`, `rate` and `distortion`, and for several layers
-    `rate_L`, ..., `rate_1`.
+    `rate_L`, ..., `rate_1`; `active_units` has one number per layer, top layer first.
 
     A unit is active where the variance over the data of its posterior mean exceeds
     `threshold` (Burda et al., 2016, section 5: Cov_x E[u|x] > 0.01). In a hierarchy the
@@ -29,17 +29,9 @@ def information(
     adds to it, its rate tells.
 
     Args:
-        model: any generative model.
-        x: data `[N, *event_shape]` in the likelihood's support.
-        given: what x is conditioned on, N rows each.
+        model, x, given, batch_size, seed: as for `zoo.evaluation.log_prob`.
         num_samples: draws of z per image behind the averages.
-        batch_size: images at a time.
-        seed: seed of the draws; batches use consecutive seeds.
         threshold: variance above which a unit counts as active.
-
-    Returns:
-        Each metric by its name, and `active_units`, a number for each latent layer, top
-        layer first.
 
     Raises:
         ValueError: if the data are not what the model was built for.

@@ -1,9 +1,10 @@
 """Log-likelihood of a data set: exact, or by importance sampling."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
-
-from zoo.evaluation.batches import batches
+import tensorflow as tf
 
 
 def log_prob(
@@ -45,3 +46,17 @@ def log_prob(
         results.append(model.log_prob(rows, conditions, **more).numpy())
         bar.update(index + 1, values=[("nats", np.mean(np.concatenate(results)))])
     return np.concatenate(results)
+
+
+def batches(
+    model: keras.Model, x: np.ndarray, given: dict | None, batch_size: int
+) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """Batches of x and of its conditions, in order, once all are checked."""
+    data = {"x": x, **(given or {})}
+    model.check(data)
+    for start in range(0, len(x), batch_size):
+        rows = {
+            name: tf.constant(data[name][start : start + batch_size], field.dtype)
+            for name, field in model.fields.items()
+        }
+        yield rows.pop("x"), rows

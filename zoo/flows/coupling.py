@@ -1,5 +1,7 @@
 """Affine coupling: one part of z is kept, and shifts and scales the other."""
 
+from functools import partial
+
 import keras
 import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
@@ -13,13 +15,9 @@ class Coupling(keras.layers.Layer):
 
     def __init__(self, units: int, outputs: int):
         super().__init__(dtype="float32")
-        self.network = [
-            keras.layers.Dense(units, "relu", dtype="float32"),
-            keras.layers.Dense(units, "relu", dtype="float32"),
-            keras.layers.Dense(
-                2 * outputs, kernel_initializer="zeros", dtype="float32"
-            ),
-        ]
+        dense = partial(keras.layers.Dense, dtype="float32")
+        last = dense(2 * outputs, kernel_initializer="zeros")
+        self.network = [dense(units, "relu"), dense(units, "relu"), last]
 
     def build(self, input_shape):
         for dense in self.network:

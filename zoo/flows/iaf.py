@@ -28,11 +28,9 @@ class IAF(keras.layers.Layer):
     Args:
         latent_dim: number of latent dimensions D.
         steps: length of the chain T.
-        units: widths of each MADE's hidden layers.
         gated: the gated form, which is the more stable one; otherwise the plain one.
         forget_bias: how far open the gates are at first; the paper has 1 to 2.
-        activation: Keras activation of the MADEs.
-        weight_norm: whether the MADEs' weights are normalised.
+        units, activation, weight_norm: of every step, as for `MADE`.
 
     Raises:
         ValueError: if there is not at least one step.
@@ -96,12 +94,8 @@ class Loop(internals.CachingBijector):
         parameters = dict(locals())
         self.elementwise = elementwise
         self.weights = weights
-        super().__init__(
-            forward_min_event_ndims=1,
-            dtype=tf.float32,
-            parameters=parameters,
-            name="loop",
-        )
+        options = {"parameters": parameters, "dtype": tf.float32, "name": "loop"}
+        super().__init__(forward_min_event_ndims=1, **options)
 
     @classmethod
     def _parameter_properties(cls, dtype):

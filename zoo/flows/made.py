@@ -77,9 +77,8 @@ class MADE(keras.layers.Layer):
         maps = [(layer.weights_in_use(), layer.bias) for layer in self.layers]
         if context is not None:
             (w, b), *others = maps
-            shifts = tf.einsum(
-                "bi,tiu->tbu", context, self.context_layer.weights_in_use()
-            )
+            u = self.context_layer.weights_in_use()
+            shifts = tf.einsum("bi,tiu->tbu", context, u)
             maps = [(w, b[:, None] + shifts), *others]
         return tf.nest.map_structure(tf.convert_to_tensor, maps)
 
@@ -98,18 +97,15 @@ class MADE(keras.layers.Layer):
             degrees = degrees[::-1]
         lowest = 0 if has_context else min(1, latent_dim - 1)
         span = latent_dim - lowest
-        hidden = [
-            lowest + np.arange(width, dtype="int32") * span // width
-            for width in self.units
-        ]
+        units = [np.arange(width, dtype="int32") for width in self.units]
+        hidden = [lowest + unit * span // len(unit) for unit in units]
         limits = [degree + 1 for degree in hidden]
         limits.append(np.repeat(degrees, self.params))
         return list(zip([degrees, *hidden], limits))
 
     def _masked_dense(self, degrees, limits, **options):
-        layer = _MaskedDense(
-            degrees, limits, self.weight_norm, dtype=self.dtype_policy, **options
-        )
+        options |= {"weight_norm": self.weight_norm, "dtype": self.dtype_policy}
+        layer = _MaskedDense(degrees, limits, **options)
         layer.build()
         return layer
 

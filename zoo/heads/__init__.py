@@ -2,6 +2,5 @@
 
 from zoo.heads.base import Head
 from zoo.heads.conditional_normal import ConditionalNormal
-from zoo.heads.diagonal_normal import DiagonalNormal
+from zoo.heads.diagonal_normal import DiagonalNormal, Point
 from zoo.heads.iaf_posterior import IAFPosterior
-from zoo.heads.point import Point

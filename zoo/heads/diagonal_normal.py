@@ -1,4 +1,4 @@
-"""A diagonal normal, linear in the features but for its scale."""
+"""A diagonal normal, linear in the features but for its scale; or its mean alone."""
 
 import keras
 import tensorflow as tf
@@ -25,11 +25,14 @@ class DiagonalNormal(Head):
     Reference: Kingma & Welling, 2014, eq. 9.
     """
 
+    params = 2  # values for each latent dimension
+
     def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs):
         super().__init__(**kwargs)
         self.latent_dim = latent_dim
         self.min_scale = min_scale
-        self.dense = keras.layers.Dense(2 * latent_dim, dtype="float32", name="params")
+        units = self.params * latent_dim
+        self.dense = keras.layers.Dense(units, dtype="float32", name="params")
 
     def build(self, features_shape):
         self.dense.build(features_shape)
@@ -38,6 +41,16 @@ class DiagonalNormal(Head):
         loc, raw_scale = tf.split(self.dense(features), 2, axis=-1)
         scale = tf.nn.softplus(raw_scale) + self.min_scale
         return tfd.Independent(tfd.Normal(loc, scale), features.shape.rank - 1)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Point(DiagonalNormal):
+    """q(z|x) with all its mass on one point of `[D]`, linear in the features."""
+
+    params = 1
+
+    def call(self, features) -> tfd.Distribution:
+        return tfd.Independent(tfd.Deterministic(self.dense(features)), 1)
 
 
 def diagonal_normal(posterior: tfd.Distribution) -> tfd.Normal:

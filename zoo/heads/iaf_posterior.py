@@ -19,13 +19,8 @@ class IAFPosterior(Head):
 
     Args:
         latent_dim: number of latent dimensions D.
-        steps: length of the flow's chain.
-        units: widths of the hidden layers of each step.
         context_dim: size of the context h; 0 for none.
-        gated: gated steps, otherwise plain ones; see `IAF`.
-        forget_bias: how far open the gates are at first.
-        activation: Keras activation of the steps' networks.
-        weight_norm: whether their weights are normalised.
+        steps, units, gated, forget_bias, activation, weight_norm: as for `zoo.IAF`.
 
     Example:
         posterior = zoo.IAFPosterior(latent_dim=32)(encoder(x))

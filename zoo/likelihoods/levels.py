@@ -101,13 +101,8 @@ class Levels(tfd.Distribution):
         parameters = dict(locals())
         self.logits, self.loc, self.scale = logits, loc, scale
         self.steps = levels - 1
-        super().__init__(
-            dtype=logits.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-        )
+        kind = tfd.NOT_REPARAMETERIZED
+        super().__init__(logits.dtype, kind, False, True, parameters)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
@@ -152,20 +147,15 @@ class LogisticLevels(Levels):
         return tf.reduce_logsumexp(tf.nn.log_softmax(self.logits) + log_mass, axis=-1)
 
     def _mean(self):
-        """Mean of the mixture clipped to [0, 1].
-
-        Rounding moves the exact mean by less than half a level, and by nothing to
-        speak of where scales exceed a level.
-        """
+        # Of the mixture clipped to [0, 1]: rounding moves it by less than half a level.
         upper = tf.nn.softplus(self.loc / self.scale)
         lower = tf.nn.softplus((self.loc - 1.0) / self.scale)
         means = self.scale * (upper - lower)
         return tf.reduce_sum(_softmax(self.logits) * means, axis=-1)
 
     def _sample_n(self, n, seed=None):
-        mixture = tfd.MixtureSameFamily(
-            tfd.Categorical(self.logits), tfd.Logistic(self.loc, self.scale)
-        )
+        parts = tfd.Logistic(self.loc, self.scale)
+        mixture = tfd.MixtureSameFamily(tfd.Categorical(self.logits), parts)
         value = tf.clip_by_value(mixture.sample(n, seed=seed), 0.0, 1.0)
         return tf.round(value * self.steps) / self.steps
 

@@ -54,9 +54,7 @@ class Normal(Likelihood):
 
     def build(self, params_shape):
         if self.sigma == "learned":
-            self.log_sigma = self.add_weight(
-                shape=(), initializer="zeros", name="log_sigma"
-            )
+            self.log_sigma = self.add_weight((), "zeros", name="log_sigma")
 
     def call(self, params) -> tfd.Distribution:
         if self.params_per_channel == 2:

@@ -52,9 +52,7 @@ def conv_decoder(
 
 def crop(network: keras.Sequential, image_shape: Sequence[int]) -> keras.Sequential:
     """Cuts the network's maps down to the image size, evenly on both sides."""
-    excess = [
-        got - want for got, want in zip(network.output_shape[1:3], image_shape[:2])
-    ]
+    excess = [a - b for a, b in zip(network.output_shape[1:3], image_shape)]
     if any(excess):
         network.add(layers.Cropping2D([(e // 2, e - e // 2) for e in excess]))
     return network

@@ -1,5 +1,10 @@
 """Priors p(z) over `[D]`."""
 
-from zoo.priors.base import Prior
 from zoo.priors.learned import FlowPrior, MixturePrior, VampPrior
-from zoo.priors.shaped import AnisotropicNormal, SparsePrior, StandardNormal, StudentT
+from zoo.priors.shaped import (
+    AnisotropicNormal,
+    Prior,
+    SparsePrior,
+    StandardNormal,
+    StudentT,
+)

@@ -13,7 +13,7 @@ from tensorflow_probability import distributions as tfd
 
 from zoo import checks, internals
 from zoo.flows.coupling import Coupling
-from zoo.priors.base import Prior
+from zoo.priors.shaped import Prior, StandardNormal
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -28,7 +28,7 @@ class MixturePrior(Prior):
         min_scale: added to the softplus scales, so that log p stays finite.
 
     Example:
-        prior = zoo.MixturePrior(latent_dim=32, components=64)
+        vae = zoo.VAE(encoder, decoder, 32, prior=zoo.MixturePrior(32, components=64))
     """
 
     def __init__(
@@ -40,18 +40,12 @@ class MixturePrior(Prior):
         self.min_scale = min_scale
 
     def build(self, input_shape):
-        shape = (self.components, self.latent_dim)
-        spread = math.sqrt(0.5)
-        self.logits = self.add_weight(
-            shape=(self.components,), initializer="zeros", name="logits"
-        )
-        self.loc = self.add_weight(
-            shape=shape, initializer=keras.initializers.RandomNormal(0.0, spread)
-        )
-        self.raw_scale = self.add_weight(
-            shape=shape,
-            initializer=keras.initializers.Constant(math.log(math.expm1(spread))),
-        )
+        shape, spread = (self.components, self.latent_dim), math.sqrt(0.5)
+        self.logits = self.add_weight(shape[:1], "zeros", name="logits")
+        normal = keras.initializers.RandomNormal(0.0, spread)
+        self.loc = self.add_weight(shape, normal)
+        constant = keras.initializers.Constant(math.log(math.expm1(spread)))
+        self.raw_scale = self.add_weight(shape, constant)
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
         scale = tf.nn.softplus(self.raw_scale) + self.min_scale
@@ -68,23 +62,17 @@ class VampPrior(Prior):
         p(z) = 1/C sum_c q(z|u_c)
 
     Where the likelihood's support is bounded, a sigmoid keeps the pseudo-inputs in it.
-    Each step encodes them beside its batch.
+    Each step encodes them beside its batch. At first all codes are alike, and it costs
+    nothing to leave them so: raise `beta` from 0 over the first epochs, as the paper.
 
     Args:
         latent_dim: number of latent dimensions D.
         components: number of pseudo-inputs C.
 
-    At first all codes are alike, and it costs nothing to leave them so: raise `beta`
-    from 0 over the first epochs, as the paper does.
-
     Raises:
-        ValueError: when asked for p(z) by a model whose posterior is a flow: the
-            density of another's z would need its sequential inverse; or by one whose
-            encoder has batch normalisation, whose statistics the pseudo-inputs would
-            change.
-
-    Example:
-        vae = zoo.VAE(encoder, decoder, 32, prior=zoo.VampPrior(32, components=500))
+        ValueError: when asked for p(z) by a model whose posterior has no density at
+            another's z in one pass, such as a flow, or whose encoder has batch
+            normalisation: the pseudo-inputs would change its statistics.
 
     Reference: Tomczak & Welling, "VAE with a VampPrior", 2018, eq. 9.
     """
@@ -95,11 +83,9 @@ class VampPrior(Prior):
         self.components = components
 
     def build(self, input_shape):
-        self.raw_inputs = self.add_weight(
-            shape=(self.components, *input_shape[1:]),
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
-            name="pseudo_inputs",
-        )
+        shape = (self.components, *input_shape[1:])
+        normal = keras.initializers.RandomNormal(stddev=1.0)
+        self.raw_inputs = self.add_weight(shape, normal, name="pseudo_inputs")
 
     def pseudo_inputs(self, model: keras.Model) -> tf.Tensor:
         """u in the units of the data, `[C, *event_shape]`."""
@@ -109,11 +95,9 @@ class VampPrior(Prior):
         return low + (high - low) * tf.sigmoid(self.raw_inputs)
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
-        checks.require(
-            not internals.layers_of(model.encoder, keras.layers.BatchNormalization),
-            "A VampPrior needs an encoder without batch normalisation.",
-            f"encoder={model.encoder.name}",
-        )
+        norms = internals.layers_of(model.encoder, keras.layers.BatchNormalization)
+        wanted = "A VampPrior needs an encoder without batch normalisation."
+        checks.require(not norms, wanted, f"encoder={model.encoder.name}")
         posterior = model.posterior(model.features(self.pseudo_inputs(model), {}))
         closed_form = (tfd.Independent, tfd.MultivariateNormalLinearOperator)
         checks.require(
@@ -127,7 +111,7 @@ class VampPrior(Prior):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class FlowPrior(Prior):
+class FlowPrior(StandardNormal):
     """RealNVP: a standard normal, bent by a chain of affine couplings.
 
     Each coupling leaves one part of z as it is and, from it, shifts and scales the
@@ -142,9 +126,6 @@ class FlowPrior(Prior):
     Raises:
         ValueError: if `latent_dim` is less than 2.
 
-    Example:
-        prior = zoo.FlowPrior(latent_dim=32, layers=6, units=128)
-
     Reference: Dinh et al., "Density Estimation Using Real NVP", 2017, section 3.
     """
 
@@ -153,9 +134,8 @@ class FlowPrior(Prior):
         checks.at_least(2, latent_dim=latent_dim)
         self.layers = layers
         self.units = units
-        self.num_masked = latent_dim // 2
-        num_changed = latent_dim - self.num_masked
-        self.couplings = [Coupling(units, num_changed) for _ in range(layers)]
+        self.num_masked = kept = latent_dim // 2
+        self.couplings = [Coupling(units, latent_dim - kept) for _ in range(layers)]
 
     def build(self, input_shape):
         for coupling in self.couplings:
@@ -163,15 +143,11 @@ class FlowPrior(Prior):
 
     def bijector(self) -> tfb.Bijector:
         """The flow from the standard normal's z_0 to z, both `[..., D]`."""
-        first = self.num_masked
-        return tfb.Chain(
-            [
-                coupling.bijector(-first if index % 2 else first)
-                for index, coupling in enumerate(self.couplings)
-            ],
-            name="flow",  # TFP would join the names of all its parts
-        )
+        chain = [
+            coupling.bijector(-self.num_masked if index % 2 else self.num_masked)
+            for index, coupling in enumerate(self.couplings)
+        ]
+        return tfb.Chain(chain, name="flow")  # TFP would join the names of its parts
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
-        base = tfd.Independent(tfd.Normal(tf.zeros(self.latent_dim), 1.0), 1)
-        return tfd.TransformedDistribution(base, self.bijector())
+        return tfd.TransformedDistribution(super().distribution(model), self.bijector())

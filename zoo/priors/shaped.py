@@ -12,16 +12,30 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
-from zoo.priors.base import Prior
+from zoo.heads import Head
 
 
-@keras.saving.register_keras_serializable("zoo")
-class StandardNormal(Prior):
-    """p(z) = N(0, I).
+class Prior(Head):
+    """Base of every prior: `distribution(model)` returns p(z), event shape `[D]`.
+
+    `model` is the VAE that asks, for priors made from its posterior; `build` receives
+    its input shape `(None, *event_shape)`.
 
     Args:
         latent_dim: number of latent dimensions D.
     """
+
+    def __init__(self, latent_dim: int, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim = latent_dim
+
+    def distribution(self, model: keras.Model) -> tfd.Distribution:
+        raise NotImplementedError
+
+
+@keras.saving.register_keras_serializable("zoo")
+class StandardNormal(Prior):
+    """p(z) = N(0, I)."""
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
         return tfd.Independent(tfd.Normal(tf.zeros(self.latent_dim), 1.0), 1)
@@ -44,8 +58,6 @@ class AnisotropicNormal(Prior):
 
     Example:
         prior = zoo.AnisotropicNormal(latent_dim=4, scales=[1.6, 1.0, 0.6, 0.3])
-
-    Reference: Mathieu et al., 2019, section 6.
     """
 
     def __init__(self, latent_dim: int, scales: Sequence[float], **kwargs):
@@ -75,11 +87,6 @@ class StudentT(Prior):
 
     Raises:
         ValueError: if `df` is not positive.
-
-    Example:
-        prior = zoo.StudentT(latent_dim=10, df=5.0)
-
-    Reference: Mathieu et al., 2019, section 6.
     """
 
     def __init__(self, latent_dim: int, df: float = 5.0, **kwargs):
@@ -104,31 +111,21 @@ class SparsePrior(Prior):
         off_scale: standard deviation of a dimension that is off.
 
     Raises:
-        ValueError: if `off` is not within (0, 1) or `off_scale` not within (0, 1).
-
-    Example:
-        prior = zoo.SparsePrior(latent_dim=50, off=0.8)
-
-    Reference: Mathieu et al., 2019, section 6 (sparsity).
+        ValueError: if `off` or `off_scale` is not within (0, 1).
     """
 
     def __init__(
         self, latent_dim: int, off: float = 0.8, off_scale: float = 0.05, **kwargs
     ):
         super().__init__(latent_dim, **kwargs)
-        inside, wanted = (
-            0 < off < 1 and 0 < off_scale < 1,
-            "`off` and `off_scale` must ",
-        )
-        checks.require(inside, wanted + "be between 0 and 1.", f"{off=}, {off_scale=}")
+        inside = 0 < off < 1 and 0 < off_scale < 1
+        wanted = "`off` and `off_scale` must be between 0 and 1."
+        checks.require(inside, wanted, f"{off=}, {off_scale=}")
         self.off = off
         self.off_scale = off_scale
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
-        shape = (self.latent_dim, 1)
-        weights = tf.tile([[1.0 - self.off, self.off]], shape)
-        scales = tf.tile([[1.0, self.off_scale]], shape)
-        mixture = tfd.MixtureSameFamily(
-            tfd.Categorical(probs=weights), tfd.Normal(0.0, scales)
-        )
+        weights = tf.tile([[1.0 - self.off, self.off]], (self.latent_dim, 1))
+        scales = tfd.Normal(0.0, [1.0, self.off_scale])
+        mixture = tfd.MixtureSameFamily(tfd.Categorical(probs=weights), scales)
         return tfd.Independent(mixture, 1)

@@ -4,7 +4,6 @@ import keras
 
 from zoo.heads import Point
 from zoo.objectives import Distortion
-from zoo.priors import StandardNormal
 from zoo.vae import VAE
 
 
@@ -31,15 +30,9 @@ class Autoencoder(VAE):
     derived = ("prior", "objective")
 
     def __init__(self, encoder, decoder, latent_dim: int, **kwargs):
-        kwargs.setdefault("posterior", Point(latent_dim))
-        super().__init__(
-            encoder,
-            decoder,
-            latent_dim,
-            prior=StandardNormal(latent_dim),
-            objective=Distortion(),
-            **kwargs,
-        )
+        kwargs = {"posterior": Point(latent_dim), **kwargs}
+        made = {"prior": None, "objective": Distortion()}
+        super().__init__(encoder, decoder, latent_dim, **made, **kwargs)
 
     def walk(self, draw, features=None, given=None):
         if features is None:

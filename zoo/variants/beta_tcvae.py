@@ -11,13 +11,11 @@ class BetaTCVAE(VAE):
     """Penalises the total correlation of the latents alone.
 
     Minimises distortion + alpha * mutual information + beta * total correlation +
-    gamma * dimension-wise KL; see `zoo.objectives.TotalCorrelation`.
+    gamma * dimension-wise KL.
 
     Args:
-        dataset_size: number of training examples N.
-        alpha, beta, gamma: weights of the rate's parts; beta may be a schedule.
-        **kwargs: those of `VAE`, without `objective`; the posterior must be a diagonal
-            normal.
+        dataset_size, alpha, beta, gamma: as for `zoo.objectives.TotalCorrelation`.
+        *args, **kwargs: those of `VAE`, without `objective`.
 
     Example:
         vae = zoo.BetaTCVAE(encoder, decoder, latent_dim=10, dataset_size=50_000)

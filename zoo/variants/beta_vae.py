@@ -12,7 +12,7 @@ class BetaVAE(VAE):
 
     Args:
         beta: weight of the rate, a number or a schedule of the training step.
-        **kwargs: as for `VAE`, without `objective`.
+        *args, **kwargs: those of `VAE`, without `objective`.
 
     Example:
         vae = zoo.BetaVAE(encoder, decoder, latent_dim=12, beta=4.0)

@@ -14,9 +14,8 @@ class CapacityVAE(VAE):
     few nats code what matters most, later ones the details.
 
     Args:
-        gamma: weight of the distance from the capacity.
-        capacity: C in nats, a number or a schedule of the training step.
-        **kwargs: those of `VAE`, without `objective`.
+        gamma, capacity: as for `zoo.objectives.Capacity`.
+        *args, **kwargs: those of `VAE`, without `objective`.
 
     Example:
         capacity = zoo.schedules.Linear(0.0, 25.0, steps=100_000)

@@ -19,8 +19,7 @@ class HierarchicalVAE(TopDown):
     its one-sample estimate log q - log p does.
 
     Args:
-        *args: as for `zoo.topdown.TopDown`.
-        **kwargs: likewise.
+        *args, **kwargs: as for `zoo.topdown.TopDown`.
 
     Example:
         vae = zoo.HierarchicalVAE(

@@ -16,22 +16,15 @@ class IAFVAE(VAE):
         log q(z|x) = log N(z_0; mu, sigma^2) - log |det dz / dz_0|
 
     The rate has no closed form and is the one-sample estimate log q(z|x) - log p(z).
-    `encode` returns the flow's image of mu. An objective with free bits, as in the
-    paper, keeps the rate from collapsing early.
+    `encode` returns the flow's image of mu. With gates wide open this is `VAE`.
 
     Args:
         encoder, decoder, latent_dim: as for `VAE`.
-        steps: length of the flow's chain.
-        units: widths of the hidden layers of each step.
-        context_dim: size of the context h; 0 for none.
-        gated: gated steps, otherwise plain ones; see `IAF`.
-        forget_bias: how far open the gates are at first; wide open, this is `VAE`.
+        steps, units, context_dim, gated, forget_bias: as for `zoo.IAFPosterior`.
         **kwargs: those of `VAE`, without `posterior`.
 
     Example:
-        encoder = zoo.networks.residual_encoder((28, 28, 1))
-        decoder = zoo.networks.residual_decoder(32, (28, 28, 1))
-        objective = zoo.objectives.ELBO(free_bits=4.0)
+        objective = zoo.objectives.ELBO(free_bits=4.0)  # as in the paper
         vae = zoo.IAFVAE(encoder, decoder, latent_dim=32, objective=objective)
 
     Reference: Kingma et al., "Improving Variational Inference with Inverse
@@ -53,10 +46,8 @@ class IAFVAE(VAE):
         forget_bias: float = 2.0,
         **kwargs,
     ):
-        posterior = IAFPosterior(
-            latent_dim, steps, units, context_dim, gated, forget_bias
-        )
-        super().__init__(encoder, decoder, latent_dim, posterior=posterior, **kwargs)
+        flow = IAFPosterior(latent_dim, steps, units, context_dim, gated, forget_bias)
+        super().__init__(encoder, decoder, latent_dim, posterior=flow, **kwargs)
         self.steps = steps
         self.units = list(units)
         self.context_dim = context_dim

@@ -10,21 +10,17 @@ from zoo.vae import VAE
 class IWAE(VAE):
     """Takes the K draws inside the logarithm: a tighter bound, a richer posterior.
 
-    Minimises -log (1/K) sum_k p(x, z_k) / q(z_k|x), which `zoo.objectives.IWELBO` has
-    for every model; here it is the point. K = 1 is the VAE.
+    Minimises -log (1/K) sum_k p(x, z_k) / q(z_k|x). K = 1 is the VAE.
 
     Args:
-        num_importance_samples: draws K per example and step.
-        beta: weight of the latents' terms, a number or a schedule.
-        doubly_reparameterised: a gradient that keeps its signal as K grows; needs a
-            diagonal normal posterior.
-        **kwargs: those of `VAE`, without `objective`.
+        num_importance_samples, beta, doubly_reparameterised: as for
+            `zoo.objectives.IWELBO`, which takes any other model's bound inside too.
+        *args, **kwargs: those of `VAE`, without `objective`.
 
     Example:
         iwae = zoo.IWAE(encoder, decoder, latent_dim=50, num_importance_samples=50)
 
-    Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8; Tucker et
-    al., "Doubly Reparameterized Gradient Estimators", 2019.
+    Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8.
     """
 
     derived = ("objective",)

@@ -1,7 +1,5 @@
 """sigma-VAE: a normal likelihood whose scale calibrates itself."""
 
-from typing import Literal
-
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -27,14 +25,9 @@ class SigmaVAE(VAE):
     training batches. A predicted sigma sees z alone, so that it needs no freezing.
 
     Args:
-        encoder, decoder, latent_dim: as for `VAE`; "per_image" and "per_pixel" want
-            two values per channel from the decoder.
-        sigma: "optimal", or what `zoo.Normal` takes: a number, "learned", "per_image"
-            or "per_pixel".
+        encoder, decoder, latent_dim: as for `VAE`.
+        sigma: "optimal", or what `zoo.Normal` takes.
         **kwargs: those of `VAE`, without `likelihood`.
-
-    Raises:
-        ValueError: if `sigma` is none of these.
 
     Example:
         vae = zoo.SigmaVAE(encoder, decoder, latent_dim=32)
@@ -53,8 +46,7 @@ class SigmaVAE(VAE):
         decoder: keras.Model,
         latent_dim: int,
         *,
-        sigma: float
-        | Literal["optimal", "learned", "per_image", "per_pixel"] = "optimal",
+        sigma: float | str = "optimal",
         **kwargs,
     ):
         likelihood = OptimalNormal() if sigma == "optimal" else Normal(sigma)
@@ -74,11 +66,7 @@ class OptimalNormal(Likelihood):
 
     def build(self, params_shape):
         self.variance = self.add_weight(
-            shape=(),
-            initializer="ones",
-            trainable=False,
-            aggregation="mean",
-            name="variance",
+            (), "ones", trainable=False, aggregation="mean", name="variance"
         )
 
     def call(self, loc, x=None, step=None, training=False) -> tfd.Distribution:
