@@ -53,8 +53,7 @@ def rate(latent: Latent) -> tf.Tensor:
 def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
     """max(floor, mean of the rate) in nats, `[K*B] -> []`; no floor at 0.
 
-    The mean comes first, so that single examples may stay below the floor, which is in
-    nats per latent layer (Kingma et al., 2016, eq. 15).
+    The mean comes first: single examples may be lower (Kingma et al., 2016, eq. 15).
     """
     floor, mean = tf.cast(floor, rate.dtype), tf.reduce_mean(rate)
     # A sampled rate may be negative: clipping it at 0 would bias it.

@@ -30,14 +30,10 @@ class GenerativeModel(Model):
 
     Args:
         seed: seed of the noise that training and `predict` draw.
-
-    Attributes:
-        exact: whether `log_prob` is log p(x) itself; otherwise it is a lower bound.
-        is_mass: whether p(x) is a probability mass; otherwise it is a density.
     """
 
-    exact = False
-    is_mass = False
+    exact = False  # whether `log_prob` is log p(x) itself; otherwise a lower bound
+    is_mass = False  # whether p(x) is a probability mass; otherwise a density
 
     def __init__(self, *, seed: int = 0, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})

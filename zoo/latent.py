@@ -22,10 +22,6 @@ class LatentVariableModel(GenerativeModel):
         likelihood: head that turns parameters into p(x|z), by default `Bernoulli`.
         objective: what training minimises, by default `zoo.objectives.ELBO()`.
         **kwargs: as for `GenerativeModel`.
-
-    Attributes:
-        latent_shapes: shape of one z of every layer, top layer first.
-        latent_dtypes: likewise; float32, or int32 where z is the index of a code.
     """
 
     def __init__(
@@ -98,6 +94,7 @@ class LatentVariableModel(GenerativeModel):
         x, given = self.example()
         draw = Mean(1)
         self.walk(draw, self.features(x, given), given)
+        # Of one z of every layer, top layer first; int32 where z is a code's index.
         self.latent_shapes = [tuple(latent.z.shape[1:]) for latent in draw.latents]
         self.latent_dtypes = [latent.z.dtype for latent in draw.latents]
 
@@ -130,10 +127,9 @@ class LatentVariableModel(GenerativeModel):
         return tf.reshape(mean, tf.concat([leading, tf.shape(mean)[1:]], axis=0))
 
     def sample(self, n: int = 1, given=None, *, seed: int = 0) -> tf.Tensor:
-        """Means of p(x|z) with z from the prior, `[n, *event_shape]`.
+        """Means of p(x|z) with z from the prior, `[n, *event_shape]`, as a graph.
 
         With a seed for each image, `[n]`, an image is what its own seed gives alone.
-        Runs as a graph, which does not see a prior or layers that are exchanged later.
         """
         if not tf.is_tensor(n):
             checks.at_least(1, n=n)

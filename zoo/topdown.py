@@ -21,10 +21,7 @@ class TopDown(VAE):
     normal and learned. A subclass says how z is inferred.
 
     Args:
-        encoder: Keras network from data `[B, *event_shape]` to features `[B, H]`.
-        decoder: Keras network from the bottom layer z_1 `[B, latent_dim]` to the
-            likelihood's parameters `[B, *event_shape]`.
-        latent_dim: number of dimensions of the bottom layer z_1.
+        encoder, decoder, latent_dim: as for `VAE`; the decoder sees z_1.
         upper_dims: numbers of dimensions of z_2, ..., z_L.
         upper_units: widths of the MLPs between z_1 and z_2, ..., z_{L-1} and z_L, up
             and down alike.

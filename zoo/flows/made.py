@@ -28,10 +28,6 @@ class MADE(keras.layers.Layer):
         weight_norm: learn each unit's weights as a direction and a length (Salimans &
             Kingma, 2016, eq. 2).
 
-    Example:
-        made = zoo.MADE(params=2, units=(64, 64))
-        loc, log_scale = tf.unstack(made(z, h), axis=-1)
-
     Reference: Germain et al., "MADE: Masked Autoencoder for Distribution Estimation",
     2015, eqs. 12-13.
     """

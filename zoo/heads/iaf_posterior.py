@@ -22,9 +22,6 @@ class IAFPosterior(Head):
         context_dim: size of the context h; 0 for none.
         steps, units, gated, forget_bias, activation, weight_norm: as for `zoo.IAF`.
 
-    Example:
-        posterior = zoo.IAFPosterior(latent_dim=32)(encoder(x))
-
     Reference: Kingma et al., 2016, algorithm 1.
     """
 

@@ -10,12 +10,11 @@ class Likelihood(Head):
     """Base of every likelihood: `call(params)` returns p(x|z).
 
     A decoder returns the data's shape with `params_per_channel` values for each
-    channel on its last axis; a channel's values lie together. `support` is the closed
-    interval that data must lie in.
+    channel on its last axis; a channel's values lie together.
     """
 
     params_per_channel = 1
-    support = (float("-inf"), float("inf"))
+    support = (float("-inf"), float("inf"))  # closed interval that data must lie in
     is_mass = False  # otherwise a density
     takes_logits = False  # from the decoder, which then must not end in a sigmoid
 

@@ -24,10 +24,7 @@ class Categorical(Likelihood):
     A probability mass (nats per image) that knows nothing of the levels' order.
 
     Args:
-        levels: number of levels L of the data.
-
-    Raises:
-        ValueError: if there are fewer than two levels.
+        levels: number of levels L of the data, at least two.
 
     Reference: van den Oord et al., "Pixel Recurrent Neural Networks", 2016, section 2.
     """
@@ -61,16 +58,8 @@ class DiscretisedLogistic(Likelihood):
     factor of e^2 L of that, smoothly: the narrowest is well inside a level.
 
     Args:
-        levels: number of levels L of the data.
+        levels: number of levels L of the data, at least two.
         components: number of logistics M in the mixture.
-
-    Raises:
-        ValueError: if there are fewer than two levels or no component.
-
-    Example:
-        likelihood = zoo.DiscretisedLogistic(levels=256, components=5)
-        channels = 3 * likelihood.params_per_channel
-        decoder = zoo.networks.conv_decoder(64, (32, 32, channels))
 
     Reference: Salimans et al., "PixelCNN++", 2017, eqs. 1-2.
     """

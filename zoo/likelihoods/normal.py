@@ -27,16 +27,14 @@ class Normal(Likelihood):
         sigma: the standard deviation, in the units of the data:
             a number: fixed and shared by all values;
             "learned": one weight, shared by all values;
-            "per_image": one for each image, predicted: the decoder returns a mean and
-            a log_sigma per channel, and the log_sigmas of an image are averaged;
-            "per_pixel": one for each value, predicted likewise.
+            "per_pixel": predicted: the decoder returns mean and log_sigma per channel;
+            "per_image": likewise, and the log_sigmas of an image are averaged.
 
     Raises:
         ValueError: if `sigma` is neither positive nor one of these words.
 
     Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated
-    Decoders", 2021. The fifth of its sigmas, "optimal", needs to see the
-    data: `zoo.SigmaVAE` has it.
+    Decoders", 2021; `zoo.SigmaVAE` has the fifth of its sigmas, "optimal".
     """
 
     def __init__(

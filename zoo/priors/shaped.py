@@ -55,9 +55,6 @@ class AnisotropicNormal(Prior):
 
     Raises:
         ValueError: if `scales` are not `latent_dim` positive numbers.
-
-    Example:
-        prior = zoo.AnisotropicNormal(latent_dim=4, scales=[1.6, 1.0, 0.6, 0.3])
     """
 
     def __init__(self, latent_dim: int, scales: Sequence[float], **kwargs):

@@ -20,9 +20,6 @@ class Autoencoder(VAE):
         encoder, decoder, latent_dim: as for `VAE`.
         **kwargs: those of `VAE`, without `prior` and `objective`.
 
-    Example:
-        autoencoder = zoo.Autoencoder(encoder, decoder, latent_dim=2)
-
     Reference: Rumelhart et al., "Learning representations by back-propagating errors",
     1986.
     """

@@ -17,9 +17,6 @@ class BetaTCVAE(VAE):
         dataset_size, alpha, beta, gamma: as for `zoo.objectives.TotalCorrelation`.
         *args, **kwargs: those of `VAE`, without `objective`.
 
-    Example:
-        vae = zoo.BetaTCVAE(encoder, decoder, latent_dim=10, dataset_size=50_000)
-
     Reference: Chen et al., "Isolating Sources of Disentanglement", 2018, eqs. 2 and 4.
     """
 

@@ -14,9 +14,6 @@ class BetaVAE(VAE):
         beta: weight of the rate, a number or a schedule of the training step.
         *args, **kwargs: those of `VAE`, without `objective`.
 
-    Example:
-        vae = zoo.BetaVAE(encoder, decoder, latent_dim=12, beta=4.0)
-
     Reference: Higgins et al., "beta-VAE", 2017, eq. 4.
     """
 

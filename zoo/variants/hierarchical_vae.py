@@ -10,9 +10,8 @@ from zoo.topdown import TopDown
 class HierarchicalVAE(TopDown):
     """Infers each layer from the one below: q(z|x) = q(z_1|x) prod_i q(z_{i+1}|z_i).
 
-    The plain way to stack latents. Without batch normalisation and a warm-up of the
-    rate it tends to leave the upper layers unused, with rates near zero. `LadderVAE`
-    has the same generative model and another inference.
+    Without batch normalisation and a warm-up of the rate it tends to leave the upper
+    layers unused. `LadderVAE` has the same generative model and another inference.
 
     Only the top layer's rate is analytic. Below it z_{i+1} was drawn given z_i, so that
     KL(q(z_i|z_{i-1}) || p(z_i|z_{i+1})) at that z_{i+1} would not average to the rate;
@@ -20,11 +19,6 @@ class HierarchicalVAE(TopDown):
 
     Args:
         *args, **kwargs: as for `zoo.topdown.TopDown`.
-
-    Example:
-        vae = zoo.HierarchicalVAE(
-            encoder, decoder, latent_dim=64, upper_dims=(32, 16), upper_units=(256, 128)
-        )
 
     Reference: Rezende, Mohamed & Wierstra, "Stochastic Backpropagation", 2014; as
     compared with in Sonderby et al., "Ladder Variational Autoencoders", 2016.

@@ -17,9 +17,6 @@ class IWAE(VAE):
             `zoo.objectives.IWELBO`, which takes any other model's bound inside too.
         *args, **kwargs: those of `VAE`, without `objective`.
 
-    Example:
-        iwae = zoo.IWAE(encoder, decoder, latent_dim=50, num_importance_samples=50)
-
     Reference: Burda et al., "Importance Weighted Autoencoders", 2016, eq. 8.
     """
 

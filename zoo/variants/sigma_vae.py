@@ -29,11 +29,6 @@ class SigmaVAE(VAE):
         sigma: "optimal", or what `zoo.Normal` takes.
         **kwargs: those of `VAE`, without `likelihood`.
 
-    Example:
-        vae = zoo.SigmaVAE(encoder, decoder, latent_dim=32)
-        vae.fit(images)
-        sigma = vae.likelihood(z, {}).stddev()
-
     Reference: Rybkin et al., "Simple and Effective VAE Training with Calibrated
     Decoders", 2021.
     """
