@@ -61,14 +61,7 @@ class Trainer(internals.PipelineUser):
         with self._executing(steps):
             return super().predict(x, batch_size, verbose, steps, callbacks)
 
-    def compile(
-        self,
-        optimizer="adam",
-        *,
-        jit_compile="auto",
-        steps_per_execution="auto",
-        **kwargs,
-    ):
+    def compile(self, optimizer="adam", *, steps_per_execution="auto", **kwargs):
         """As in Keras; the loss is the model's own, so `loss` is refused.
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
@@ -79,18 +72,14 @@ class Trainer(internals.PipelineUser):
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         loss = kwargs.get("loss")
         checks.require(loss is None, wanted, f"{loss=}")
-        if jit_compile == "auto" and _on_cpu():
-            jit_compile = not self._convolves()
+        if kwargs.setdefault("jit_compile", "auto") == "auto" and _on_cpu():
+            kwargs["jit_compile"] = not self._convolves()
         self._compares = bool(kwargs.get("metrics") or kwargs.get("weighted_metrics"))
         self._auto_steps = steps_per_execution == "auto"
         if self._auto_steps:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
             steps_per_execution = 1 if one_by_one else MOST_STEPS
-        kwargs |= {
-            "jit_compile": jit_compile,
-            "steps_per_execution": steps_per_execution,
-        }
-        super().compile(optimizer, **kwargs)
+        super().compile(optimizer, steps_per_execution=steps_per_execution, **kwargs)
         policies = {layer.dtype_policy.name for layer in internals.layers_of(self)}
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if "mixed_float16" in policies and not scaled:

@@ -42,8 +42,8 @@ def residual_decoder(
     activation: str = "relu",
 ) -> keras.Model:
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`."""
-    height, width, channels = image_shape
-    grid = tuple(math.ceil(size / 2 ** len(filters)) for size in (height, width))
+    *size, channels = image_shape
+    grid = tuple(math.ceil(side / 2 ** len(filters)) for side in size)
     z = keras.Input((latent_dim,))
     x = layers.Dense(units, activation)(z)
     x = layers.Dense(math.prod(grid) * filters[0])(x)
@@ -54,7 +54,7 @@ def residual_decoder(
         x = layers.Activation(activation)(x)
         x = layers.Conv2DTranspose(maps, 3, 2, "same")(x)
     x = layers.Conv2D(channels, 3, 1, "same")(layers.Activation(activation)(x))
-    excess = [got - want for got, want in zip(x.shape[1:3], (height, width))]
+    excess = [got - want for got, want in zip(x.shape[1:3], size)]
     if any(excess):
         x = layers.Cropping2D([(e // 2, e - e // 2) for e in excess])(x)
     return keras.Model(z, x, name="decoder")
