@@ -195,6 +195,12 @@ def ladder(cls, **kwargs) -> zoo.VAE:
     return build(cls, upper_dims=(2,), upper_units=(8,), **kwargs)
 
 
+def biva(dims=(1,), **kwargs) -> zoo.BIVA:
+    """A tiny BIVA of two layers: maps of 4 x 4 below a vector."""
+    keras.utils.set_random_seed(0)
+    return zoo.BIVA(IMAGE, (2,), dims, 3, channels=4, strides=(2,), **kwargs)
+
+
 def with_prior(prior: type, **kwargs) -> Row:
     """A row of a VAE whose prior is the point."""
     return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)
@@ -271,6 +277,7 @@ CONFIGS = {
         lambda: build(likelihood=zoo.DiscretisedLogistic(levels=17)), GREY
     ),
     "categorical": Row(lambda: build(likelihood=zoo.Categorical(levels=17)), GREY),
+    "biva": Row(lambda: biva(), BINARY),
     "spatial_vae": Row(small_models.SpatialVAE, BINARY),
     "conditional_vae": Row(
         small_models.conditional_vae, {"x": BINARY, "label": LABELS}
@@ -301,5 +308,6 @@ BRIEF = (
     "beta_vae",
     "mixture_prior",
     "iaf_iwae",
+    "biva",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}

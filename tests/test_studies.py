@@ -8,6 +8,7 @@ import pytest
 import zoo
 from recipes import cli, datasets
 from recipes.entries import (
+    compare_anomaly_scores,
     compare_likelihoods_mnist,
     compare_objectives_mnist,
     compare_posteriors_toy,
@@ -32,6 +33,13 @@ def toy_sizes(monkeypatch, small):
     monkeypatch.setattr(datasets, "load", lambda name: small)
     kept = {"anisotropic prior": compare_objectives_mnist.MODELS["anisotropic prior"]}
     for module, name, value in (
+        (compare_anomaly_scores, "IMAGES", 20),
+        (compare_anomaly_scores, "NUM_IMPORTANCE_SAMPLES", 2),
+        (
+            compare_anomaly_scores,
+            "MODELS",
+            {"ladder": compare_anomaly_scores.MODELS["ladder"]},
+        ),
         (compare_posteriors_toy, "SEEDS", 1),
         (fit_iaf_toy, "STEPS", 10),
         (fit_iaf_toy, "FORMS", {"plain": False}),
@@ -52,6 +60,7 @@ def toy_sizes(monkeypatch, small):
 @pytest.mark.parametrize(
     "name",
     [
+        pytest.param("compare_anomaly_scores", marks=pytest.mark.slow),
         "compare_objectives_mnist",
         pytest.param("fit_iaf_toy", marks=pytest.mark.slow),
         pytest.param("compare_posteriors_toy", marks=pytest.mark.slow),

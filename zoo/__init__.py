@@ -37,6 +37,7 @@ from zoo.vae import VAE
 from zoo.variants.autoencoder import Autoencoder
 from zoo.variants.beta_tcvae import BetaTCVAE
 from zoo.variants.beta_vae import BetaVAE
+from zoo.variants.biva import BIVA
 from zoo.variants.capacity_vae import CapacityVAE
 from zoo.variants.hierarchical_vae import HierarchicalVAE
 from zoo.variants.iaf_vae import IAFVAE

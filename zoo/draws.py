@@ -113,6 +113,26 @@ class Sample(Draw):
         return z
 
 
+class UpperSample(Sample):
+    """Infers the upper layers; those below come from their priors given the upper ones.
+
+    log p(x|z) + log p(z) - log q of the upper layers is still a log importance weight,
+    as those below cancel. What bottom-up inference takes of them on its way up is noise
+    that chooses a posterior of the upper layers: any such posterior has valid weights.
+
+    Beside the arguments of a `Sample` it takes how many layers are `inferred`.
+    """
+
+    def __init__(self, seed: tf.Tensor, rows, samples, inferred: int):
+        super().__init__(seed, rows, samples)
+        self.inferred = inferred
+
+    def __call__(self, prior, posterior=None, taken=None):
+        if len(self.latents) < self.inferred:
+            return super().__call__(prior, posterior, taken)
+        return super().__call__(prior)
+
+
 class Mean(Draw):
     """Takes each distribution's mean; for a flow, the image of its base's mean."""
 

@@ -6,6 +6,7 @@ from tensorflow_probability import distributions as tfd
 
 from zoo import checks
 from zoo.heads.base import Head
+from zoo.networks import WeightNormDense
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -18,6 +19,8 @@ class DiagonalNormal(Head):
     Args:
         latent_dim: number of latent dimensions D.
         min_scale: added to the scale, so that log q stays finite.
+        weight_norm: normalise the weights, which then start near zero; see
+            `zoo.networks.initialise`.
 
     Example:
         posterior = zoo.DiagonalNormal(latent_dim=32)(encoder(x))
@@ -27,12 +30,22 @@ class DiagonalNormal(Head):
 
     params = 2  # values for each latent dimension
 
-    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs):
+    def __init__(
+        self,
+        latent_dim: int,
+        min_scale: float = 1e-4,
+        weight_norm: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.latent_dim = latent_dim
         self.min_scale = min_scale
-        units = self.params * latent_dim
-        self.dense = keras.layers.Dense(units, dtype="float32", name="params")
+        options = {"dtype": "float32", "name": "params"}
+        if weight_norm:
+            dense, options = WeightNormDense, {**options, "initial_scale": 0.1}
+        else:
+            dense = keras.layers.Dense
+        self.dense = dense(self.params * latent_dim, **options)
 
     def build(self, features_shape):
         self.dense.build(features_shape)

@@ -1,9 +1,16 @@
 """Keras networks by shape: x -> features `[B, H]` and z -> likelihood parameters.
 
 They are conveniences: any functional or Sequential Keras model of the same shapes
-can take their place.
+can take their place. The weight-normalised layers are parts for networks of other
+shapes.
 """
 
 from zoo.networks.convolutional import conv_decoder, conv_encoder
 from zoo.networks.dense import dense_decoder, dense_encoder
 from zoo.networks.residual import residual_decoder, residual_encoder
+from zoo.networks.weight_norm import (
+    WeightNormBlock,
+    WeightNormConv2D,
+    WeightNormDense,
+    initialise,
+)

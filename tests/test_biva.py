@@ -1,0 +1,323 @@
+"""BIVA against NumPy, against quadrature, and what its latents may know."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import signal
+
+import zoo
+from tests.configs import BINARY, biva
+from tests.test_hierarchical_vae import log_ratio, normal_rate
+from zoo import bounds
+from zoo.draws import Draw, Sample, seed_words
+
+X = BINARY[:6, :7]
+ROUNDING = 1e-4  # relative, float32 against float64 sums of some hundred terms
+
+
+def restless(model):
+    """Weights off their first values, so that no two latents are alike."""
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign_add(rng.normal(0, 0.3, weight.shape))
+    return model
+
+
+def three_layers(bottom_up_dims):
+    keras.utils.set_random_seed(0)
+    model = zoo.BIVA(
+        (7, 8, 1), (2, 1), bottom_up_dims, 3, channels=4, strides=(2, 3)
+    )  # maps of 4 x 4 and 2 x 2: on the way down some are cropped
+    return restless(model)
+
+
+class Numpy:
+    """The model in NumPy and float64: its distributions at given latents.
+
+    Distributions are means and variances; `z` has the latents of each layer, bottom
+    layer first: z^BU, or None, and z^TD.
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    def posteriors_and_priors(self, x, top, z):
+        """Those of z_L, and of every layer's latents, bottom layer first."""
+        model, h, hs, q_bottom_up = self.model, x, [], []
+        below = [h]
+        for i, (bottom_up, _) in enumerate(z):
+            h = block(model.up[i], np.concatenate(below, -1))
+            hs.append(h)
+            head = model.bottom_up_posteriors[i]
+            q_bottom_up.append(None if head is None else normal(head, h))
+            below = [h] if head is None else [h, bottom_up]
+        h = block(model.up[-1], np.concatenate(below, -1))
+        q_top = normal(model.top_posterior, elu(h).reshape(len(h), -1))
+
+        above = [linear(model.top, top).reshape(len(top), *model.sizes[-1], -1)]
+        layers = []
+        for i in reversed(range(len(z))):
+            bottom_up, top_down = z[i]
+            d = residual(model.down[i], skips(model.skips[i + 1], above))
+            above.append(d)
+            pairs = []
+            if bottom_up is not None:
+                pairs.append((q_bottom_up[i], normal(model.bottom_up_priors[i], d)))
+                above.append(bottom_up)
+            merged = block(model.both[i], np.concatenate([d, hs[i]], -1))
+            q = normal(model.top_down_posteriors[i], merged)
+            pairs.append((q, normal(model.top_down_priors[i], d)))
+            above.append(top_down)
+            layers.append(pairs)
+        p_top = np.zeros_like(top), np.ones_like(top)
+        change, last = model.pixels
+        logits = linear(last, elu(residual(change, skips(model.skips[0], above))))
+        return [(q_top, p_top), *itertools.chain(*layers)], logits
+
+
+def elu(y):
+    return np.where(y > 0, y, np.expm1(np.minimum(y, 0)))
+
+
+def linear(layer, y):
+    """A dense layer, or a convolution by SciPy, with zeros as TensorFlow pads them."""
+    v, g, b = (np.float64(w) for w in (layer.direction, layer.length, layer.bias))
+    kernel = g * v / np.sqrt((v**2).sum(tuple(range(v.ndim - 1))))
+    if v.ndim == 2:
+        return y @ kernel + b
+    side, strides = layer.kernel_size, layer.strides
+    padding = [(0, 0)]
+    for size in y.shape[1:3]:
+        total = max((-(-size // strides) - 1) * strides + side - size, 0)
+        padding.append((total // 2, total - total // 2))
+    y = np.pad(y, [*padding, (0, 0)])
+    maps = [
+        signal.correlate(y, kernel[None, ..., c], "valid")[..., 0]
+        for c in range(kernel.shape[-1])
+    ]
+    return np.stack(maps, -1)[:, ::strides, ::strides] + b
+
+
+def residual(layer, y):
+    return y + linear(layer.second, elu(linear(layer.first, elu(y))))
+
+
+def block(network, y):
+    first, change = network.layers
+    return residual(change, linear(first, y))
+
+
+def skips(layer, maps):
+    """All maps repeated up to one size first, as an image of many channels."""
+    y = maps[0]
+    for m in maps[1:]:
+        y = np.concatenate([grown(y, m.shape[1:3]), m], -1)
+    return linear(layer, grown(y, layer.size))
+
+
+def grown(m, size):
+    for axis, side in enumerate(size, start=1):
+        m = np.repeat(m, -(-side // m.shape[axis]), axis)
+    return m[:, : size[0], : size[1]]
+
+
+def normal(head, y):
+    """Mean and variance, each flat `[rows, D]`."""
+    loc, raw = np.split(linear(head.dense, y[:, None])[:, 0], 2, axis=-1)
+    scale = np.logaddexp(0, raw) + head.min_scale
+    return loc, scale**2
+
+
+def flat(values):
+    return values.reshape(len(values), -1)
+
+
+@pytest.mark.parametrize("bottom_up_dims", [(0, 0), (2, 0), (0, 1), (2, 1)])
+def test_the_model_is_numpys(bottom_up_dims):
+    """Without bottom-up latents it is a top-down hierarchy: all rates are analytic."""
+    model = three_layers(bottom_up_dims)
+    draw = Sample(seed_words(5), 3 * len(X), 3)
+    model.walk(draw, model.features(X, {}), {})
+    tops, *others = (np.float64(latent.z) for latent in draw.latents)
+    others, z = others[::-1], []
+    for dim in bottom_up_dims:
+        top_down = others.pop(0)
+        z.append((others.pop(0) if dim else None, top_down))
+    x = np.tile(np.float64(X), [3, 1, 1, 1])
+    pairs, logits = Numpy(model).posteriors_and_priors(x, tops, z)
+    pairs = [[tuple(map(flat, normal)) for normal in pair] for pair in pairs]
+
+    latents = draw.latents
+    ratios = [log_ratio(flat(la.z.numpy()), *p) for la, p in zip(latents, pairs)]
+    rates = [
+        ratio if latent.sampled_rate else normal_rate(*pair)
+        for latent, pair, ratio in zip(latents, pairs, ratios)
+    ]
+    measures = model.measure(tf.constant(X), {}, seed_words(5), num_samples=3)
+    for name, rate in zip(model.names_of_layers("rate", len(rates)), rates):
+        found = measures.metrics[name]
+        np.testing.assert_allclose(found, rate, rtol=ROUNDING, atol=ROUNDING)
+    np.testing.assert_allclose(measures.metrics["rate"], sum(rates), rtol=ROUNDING)
+    sampled = [latent.sampled_rate for latent in latents]
+    assert sum(sampled) == np.count_nonzero(bottom_up_dims)
+
+    log_p = (x * logits - np.logaddexp(0, logits)).sum((1, 2, 3))
+    log_w = model.log_weights(X, num_importance_samples=3, seed=5)
+    expected = (log_p - sum(ratios)).reshape(3, len(X))
+    np.testing.assert_allclose(log_w, expected, rtol=ROUNDING)
+
+
+class At(Draw):
+    """Takes given latents in the order of the walk, with their densities."""
+
+    def __init__(self, codes, samples):
+        super().__init__(len(codes[0]), samples)
+        self.codes = list(codes)
+
+    def take(self, distribution):
+        z = self.codes.pop(0)
+        return z, bounds.log_prob(distribution, z)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Three latents of one dimension each, images of four pixels.
+
+    Its posteriors are wider than its priors, so that its weights have no heavy tail.
+    """
+    keras.utils.set_random_seed(0)
+    model = zoo.BIVA((2, 2, 1), (1,), (1,), 1, channels=3, strides=(2,))
+    restless(model)
+    heads = (*model.bottom_up_posteriors, *model.top_down_posteriors)
+    for head in (*heads, model.top_posterior):
+        head.dense.bias.assign_add([0.0, 1.5])
+    return model
+
+
+# The trapezium rule is exact to rounding for smooth densities wider than its steps
+# that end within it.
+SIDE = np.linspace(-9, 9, 61)
+VOLUME = (SIDE[1] - SIDE[0]) ** 3
+IMAGES = np.float32(list(itertools.product([0, 1], repeat=4))).reshape(-1, 2, 2, 1)
+
+
+TOP, BOTTOM_UP, TOP_DOWN = (
+    np.float32(axis).reshape(shape)
+    for axis, shape in zip(
+        np.meshgrid(SIDE, SIDE, SIDE, indexing="ij"),
+        [(-1, 1), (-1, 1, 1, 1), (-1, 1, 1, 1)],
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def exact(tiny):
+    """p(x) of all images."""
+    draw = At([TOP, BOTTOM_UP, TOP_DOWN], 1)
+    likelihood = tiny.likelihood(tiny.walk(draw), {})
+    log_p_z = sum(np.float64(latent.log_q) for latent in draw.latents)
+    log_p = [np.float64(likelihood.log_prob(x)) for x in IMAGES]
+    return np.exp(log_p_z + log_p).sum(1) * VOLUME
+
+
+def test_weights_integrate_to_the_exact_likelihood(tiny, exact):
+    np.testing.assert_allclose(sum(exact), 1, rtol=1e-5)  # it is a mass
+    for index in (3, 9):
+        x = IMAGES[index : index + 1]
+        draw = At([BOTTOM_UP, TOP, TOP_DOWN], len(TOP))
+        log_p = tiny.likelihood(tiny.walk(draw, tiny.features(x, {})), {}).log_prob(x)
+        log_q = sum(np.float64(latent.log_q) for latent in draw.latents)
+        np.testing.assert_allclose(np.exp(log_q).sum() * VOLUME, 1, rtol=1e-4)
+        log_w = np.float64(bounds.log_weights(log_p, draw.latents))
+        mean = np.exp(log_q + log_w).sum() * VOLUME
+        np.testing.assert_allclose(mean, exact[index], rtol=1e-4)
+
+    log_w = tiny.log_weights(IMAGES, num_importance_samples=10_000, seed=1)
+    weights = np.exp(np.float64(log_w)) / exact
+    error = weights.std(0) / np.sqrt(10_000)
+    assert (abs(weights.mean(0) - 1) < 5 * error).all()
+    assert (error < 0.03).all()
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_so_do_those_whose_lower_latents_come_from_their_priors(tiny, exact, k):
+    options = {"num_importance_samples": 10_000, "chunk": 10_000, "seed": 2}
+    found = zoo.evaluation.log_prob_above(tiny, IMAGES, k, **options)
+    # Five standard errors: relative to p(x) the weights deviate by less than 3.
+    np.testing.assert_allclose(found, np.log(exact), atol=0.15)
+
+
+def test_a_latent_knows_what_was_drawn_before_it():
+    """z^BU sees x alone, z_L also z^BU; the generative z^TD sees all that is above."""
+    model = three_layers((2, 1))
+    x = X[:1]
+    order = ("top", "bu_2", "td_2", "bu_1", "td_1")
+    codes = dict(zip(order, model.encode(x)))
+
+    def means(bu_1, bu_2, top, td_2, td_1):
+        """Those of all posteriors and of all priors, in the record's order."""
+        draw = At([bu_1, bu_2, top, td_2, td_1], 1)
+        model.walk(draw, model.features(x, {}), {})
+        q = [latent.posterior.mean().numpy() for latent in draw.latents]
+        p = [latent.prior.mean().numpy() for latent in draw.latents]
+        return q, p
+
+    before = means(**codes)
+    in_posteriors = {  # of these latents a latent is seen
+        "bu_1": {"bu_2", "top", "td_2"},
+        "bu_2": {"top", "td_1"},
+        "top": {"td_2", "td_1"},
+        "td_2": {"td_1"},
+        "td_1": set(),
+    }
+    in_priors = {
+        "top": {"bu_2", "td_2", "bu_1", "td_1"},
+        "bu_2": {"bu_1", "td_1"},
+        "td_2": {"bu_1", "td_1"},
+        "bu_1": set(),
+        "td_1": set(),
+    }
+    for name in order:
+        after = means(**{**codes, name: codes[name] + 1})
+        for seen, one, two in zip((in_posteriors, in_priors), before, after):
+            pairs = zip(order, one, two)
+            changed = {n for n, a, b in pairs if not np.array_equal(a, b)}
+            assert changed == seen[name]
+
+
+def test_bottom_up_latents_need_no_posterior_to_generate():
+    model = biva()
+    assert biva((0,)).latent_shapes == [(3,), (4, 4, 2)]
+    assert model.latent_shapes == [(3,), (4, 4, 1), (4, 4, 2)]
+    draw = Sample(seed_words(0), 5)
+    model.walk(draw)
+    assert [latent.posterior for latent in draw.latents] == [None] * 3
+
+
+def test_free_bits_hold_every_latent():
+    model = biva(objective=zoo.objectives.ELBO(free_bits=2.0))
+    measures = model.measure(tf.constant(BINARY[:6]), {}, seed_words(0))
+    rates = [np.mean(measures.metrics[f"rate_{i}"]) for i in (3, 2, 1)]
+    expected = np.maximum(rates, 2.0).sum()
+    assert min(rates) < 2.0
+    np.testing.assert_allclose(measures.terms["beta_rate"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_down_dims": (1, 2)}, "one entry for each layer"),
+        ({"strides": ()}, "one entry for each layer"),
+        ({"top_down_dims": (0,)}, "`top_down_dims` must be at least 1"),
+        ({"top_dim": 0}, "`top_dim` must be at least 1"),
+        ({"image_shape": (12,)}, "height, width and channels"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(options, message):
+    sizes = {"top_down_dims": (1,), "bottom_up_dims": (1,), "top_dim": 2}
+    shape = {"image_shape": (8, 8, 1), "strides": (2,)}
+    with pytest.raises(ValueError, match=message):
+        zoo.BIVA(**{**shape, **sizes, **options})

@@ -1,0 +1,100 @@
+"""Anomaly scores: how much of log p(x) the upper layers of latents explain."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo import bounds, checks
+from zoo.draws import UpperSample, seed_words
+from zoo.evaluation.likelihood import batches
+
+
+def log_prob_above(
+    model: keras.Model,
+    x: np.ndarray,
+    k: int,
+    given: dict | None = None,
+    *,
+    num_importance_samples: int = 100,
+    batch_size: int = 100,
+    chunk: int = 50,
+    seed: int = 0,
+) -> np.ndarray:
+    """L^{>k} of every image in nats, `[N]`: log p(x) if its details came by chance.
+
+    The upper layers of latents are inferred, the lowest k drawn from their priors:
+
+        L^{>k} = E[log p(x|z) + log p(z_{>k}) - log q(z_{>k}|x)],
+        z_{>k} ~ q(z_{>k}|x),  z_{<=k} ~ p(z_{<=k}|z_{>k})
+
+    and for K draws the log-mean-exp: a lower bound on log p(x) like any other. It asks
+    whether what the upper layers know of x is enough, where the plain bound of an
+    anomaly may be high on account of its details. k = 0 is `zoo.evaluation.log_prob`.
+
+    Args:
+        model: any model with layers of latents.
+        x: data `[N, *event_shape]` in the likelihood's support.
+        k: how many latents come from the prior, counted in `latent_shapes` from its
+            end. A BIVA has two for each layer.
+        given: what x is conditioned on, N rows each.
+        num_importance_samples: draws K per image.
+        batch_size: images at a time.
+        chunk: draws of each image at a time.
+        seed: seed of the draws; batches use consecutive seeds.
+
+    Raises:
+        ValueError: if the data are not what the model was built for, if it has no
+            latents or fewer than k, or if a number is less than one.
+
+    Reference: Maaloe et al., "BIVA", 2019, section 4 (anomaly detection).
+    """
+    layers, total = len(getattr(model, "latent_shapes", ())), num_importance_samples
+    wanted = "`k` must be from 0 to the number of the model's latents."
+    checks.require(0 <= k <= layers and layers, wanted, f"{k=}, {layers} latents")
+    checks.at_least(1, num_importance_samples=total, batch_size=batch_size, chunk=chunk)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def log_sum(x, given, seed, count):
+        draw = UpperSample(seed, count * tf.shape(x)[0], count, layers - k)
+        out = model.walk(draw, model.features(x, given), given)
+        likelihood = model.likelihood(out, draw.repeat(given))
+        log_p = model.log_likelihood(draw, x, likelihood)
+        log_w = draw.split(bounds.log_weights(log_p, draw.latents))
+        return tf.reduce_logsumexp(log_w, axis=0)
+
+    results = []
+    for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
+        sums = []
+        for start in range(0, total, chunk):
+            key = tf.random.fold_in(seed_words(seed + index), start // chunk)
+            count = tf.constant(min(chunk, total - start))
+            sums.append(log_sum(rows, conditions, key, count))
+        results.append(tf.reduce_logsumexp(sums, axis=0).numpy() - np.log(total))
+    return np.concatenate(results).astype("float32")
+
+
+def likelihood_ratio(
+    model: keras.Model, x: np.ndarray, k: int, given: dict | None = None, **options
+) -> np.ndarray:
+    """L - L^{>k} of every image in nats, `[N]`: what its lowest k latents know of it.
+
+    The greater, the more likely an anomaly: its details must be inferred, as they do
+    not follow from its upper layers. Both bounds have the same number of draws. It is
+    for anomalies that the model can describe: on others, such as digits in inverse
+    video, the posterior fails, the plain bound is the looser one, and itself tells.
+
+    Args:
+        model, x, k, given: as for `log_prob_above`.
+        **options: likewise.
+
+    Raises:
+        ValueError: as `log_prob_above`.
+
+    Example:
+        score = zoo.evaluation.likelihood_ratio(ladder, images, k=2)
+
+    Reference: Havtorn et al., "Hierarchical VAEs Know What They Don't Know", 2021,
+    section 4.
+    """
+    above = [log_prob_above(model, x, n, given, **options) for n in (0, k)]
+    return above[0] - above[1]
