@@ -1,5 +1,6 @@
 """Several steps in one compiled program: every batch once, in order, whatever comes."""
 
+import re
 import subprocess
 import sys
 
@@ -246,3 +247,15 @@ def test_the_autotuner_is_off_unless_the_data_set_asks_for_it(asked):
     result = training.untuned(dataset)
     assert result.options().autotune.enabled == bool(asked)
     assert list(result.as_numpy_iterator()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("use", ["fit", "evaluate", "predict"])
+def test_the_progress_bar_counts_to_the_number_of_batches(vae, digits, use, capfd):
+    """16 batches in executions of up to 20: Keras' own bar shows 20/16 on the way."""
+    vae.compile("adam")
+    data = tf.data.Dataset.from_tensor_slices(digits[:64]).batch(4)
+    getattr(vae, use)(data, verbose=1)
+    shown = re.sub(r"\x1b\[[\d;]*m", "", capfd.readouterr().out)
+    counts = [int(count) for count in re.findall(r"(\d+)/16", shown)]
+    assert counts
+    assert max(counts) == 16

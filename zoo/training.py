@@ -42,12 +42,14 @@ class Trainer(internals.PipelineUser):
         if steps != self.steps_per_execution:
             self._set_steps_per_execution(steps)
             self.train_function = None
+        kwargs["callbacks"] = _with_progress(kwargs.get("callbacks"))
         return super().fit(x, *args, validation_data=validation_data, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
         checks.refuse_weights(kwargs.get("sample_weight"))
         self.check(x)
         inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
+        kwargs["callbacks"] = _with_progress(kwargs.get("callbacks"))
         with self._executing(None if inside_fit else kwargs.get("steps")):
             return super().evaluate(x, *args, **kwargs)
 
@@ -57,7 +59,7 @@ class Trainer(internals.PipelineUser):
         if not steps and all(isinstance(a, (np.ndarray, tf.Tensor)) for a in arrays):
             x = tf.data.Dataset.from_tensor_slices(x).batch(batch_size or 32)  # Keras'
             batch_size = None
-        x = untuned(x)
+        x, callbacks = untuned(x), _with_progress(callbacks)
         with self._executing(steps):
             return super().predict(x, batch_size, verbose, steps, callbacks)
 
@@ -162,6 +164,27 @@ class Trainer(internals.PipelineUser):
             self.test_function = self.predict_function = None
 
 
+class Progress(keras.callbacks.ProgbarLogger):
+    """Keras' progress bar, which counts no further than there are batches.
+
+    Keras would count whole executions, 20 of 18 batches, and show a time below zero.
+    """
+
+    async_safe = True  # as Keras' own, which it need not wait for
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(self._there(batch), logs)
+
+    def on_test_batch_end(self, batch, logs=None):
+        super().on_test_batch_end(self._there(batch), logs)
+
+    def on_predict_batch_end(self, batch, logs=None):
+        super().on_predict_batch_end(self._there(batch), logs)
+
+    def _there(self, batch):
+        return batch if self.target is None else min(batch, self.target - 1)
+
+
 def compiled_steps(train_step: Callable, most: int) -> Callable:
     """A function that trains on the next `most` batches of an iterator, under XLA.
 
@@ -248,6 +271,15 @@ def _holds_like(optional, batch) -> tf.Tensor:
 
 def _on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")
+
+
+def _with_progress(callbacks):
+    """A user's callbacks and the progress bar, unless they have one of their own."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    several = keras.tree.flatten(callbacks) if callbacks else []
+    bars = [c for c in several if isinstance(c, keras.callbacks.ProgbarLogger)]
+    return several if bars else [*several, Progress()]
 
 
 def _listens_to_batches(callback) -> bool:
