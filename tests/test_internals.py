@@ -260,3 +260,13 @@ def test_the_requirements_end_with_the_minor_version_that_is_tested(library, fil
     assert f"{tested}.0" in allowed
     assert f"{tested.major}.{tested.minor + 1}.0" not in allowed
     assert importlib.metadata.version(library) in allowed
+
+
+def test_a_models_own_losses_are_forgotten_and_its_layers_are_not():
+    model = keras.Sequential([keras.layers.ActivityRegularization(l2=1.0)])
+    model(np.ones([2, 3], "float32"))
+    model.add_loss(tf.constant(5.0))
+    assert len(model.losses) == 2
+    internals.drop_losses(model)
+    (left,) = model.losses
+    assert left != 5.0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from zoo import checks
+from zoo import checks, internals
 from zoo.draws import seed_words
 from zoo.model import Model
 
@@ -78,7 +78,11 @@ class GenerativeModel(Model):
         given = dict(inputs) if isinstance(inputs, dict) else {"x": inputs}
         x = given.pop("x")
         seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
+        devices = tf.distribute.get_replica_context()
+        if devices and devices.num_replicas_in_sync > 1:
+            seed = tf.random.fold_in(seed, devices.replica_id_in_sync_group)
         measures = self.measure(x, given, seed)
+        internals.drop_losses(self)
         for term in measures.terms.values():
             self.add_loss(tf.reduce_mean(term))
         batch_size = tf.shape(x)[0]
@@ -127,8 +131,9 @@ class GenerativeModel(Model):
     # Private.
 
     def _add_counter(self, name):
-        options = {"trainable": False, "aggregation": "only_first_replica"}
-        return self.add_weight((), "zeros", "int32", name=name, **options)
+        # Each device counts by itself: waiting for the others would mix their losses.
+        kinds = {"synchronization": "on_read", "aggregation": "only_first_replica"}
+        return keras.Variable(0, dtype="int32", trainable=False, name=name, **kinds)
 
     def _as_batch(self, x, given=None):
         """x and the conditions as tensors of their fields' dtypes, checked."""

@@ -16,6 +16,14 @@ def layers_of(model: keras.layers.Layer, kind=keras.layers.Layer) -> list:
     return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
 
 
+def drop_losses(model: keras.layers.Layer) -> None:
+    """Forgets what a model itself has added as losses, as Keras does at every call.
+
+    Devices that train together share the list, and each comes to it when it may.
+    """
+    model._losses.clear()
+
+
 class CachingBijector(tfp.bijectors.Bijector):
     """A bijector that keeps what `forward` learns of the log-determinant, as FFJORD.
 

@@ -67,15 +67,18 @@ class Trainer(internals.PipelineUser):
         """As in Keras; the loss is the model's own, so `loss` is refused.
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
-        TensorFlow's own kernels are mostly faster. `steps_per_execution="auto"` means
-        up to twenty, all in memory at a time, or one where a callback of yours listens
-        to batches or a `PyDataset` prepares them, and for several devices.
+        TensorFlow's own kernels are mostly faster, and for several CPUs.
+        `steps_per_execution="auto"` means up to twenty, all in memory at a time, or one
+        where a callback of yours listens to batches or a `PyDataset` prepares them, and
+        for several devices.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         loss = kwargs.get("loss")
         checks.require(loss is None, wanted, f"{loss=}")
         if kwargs.setdefault("jit_compile", "auto") == "auto" and _on_cpu():
-            kwargs["jit_compile"] = not self._convolves()
+            kwargs["jit_compile"] = not (
+                self._convolves() or self._on_several_devices()
+            )
         self._compares = bool(kwargs.get("metrics") or kwargs.get("weighted_metrics"))
         self._auto_steps = steps_per_execution == "auto"
         if self._auto_steps:

@@ -79,4 +79,7 @@ class OptimalNormal(Likelihood):
 
 def optimal_variance(x, loc) -> tf.Tensor:
     """The sigma^2 that suits all values of x best, but for the floor; `[]`."""
-    return tf.reduce_mean((x - loc) ** 2) + MIN_SIGMA**2
+    error, devices = tf.reduce_mean((x - loc) ** 2), tf.distribute.get_replica_context()
+    if devices and devices.num_replicas_in_sync > 1:
+        error = devices.all_reduce("mean", error)
+    return error + MIN_SIGMA**2

@@ -1,0 +1,57 @@
+"""Trains on two logical CPUs and on one: same weights, and `loss` is -elbo.
+
+A program of its own, as devices must be made before TensorFlow uses any. The latents
+are their posteriors' means: which noise an image gets depends on its place in a batch.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo
+from zoo.draws import Mean, Sample
+
+
+def build(kind):
+    keras.utils.set_random_seed(0)
+    encoder = zoo.networks.dense_encoder((8, 8, 1), (16,))
+    networks = encoder, zoo.networks.dense_decoder(3, (8, 8, 1), (16,)), 3
+    if kind is zoo.IAFVAE:
+        return zoo.IAFVAE(*networks, steps=2, units=(8,), context_dim=4)
+    if kind is zoo.LadderVAE:
+        # Each device would normalise its own half of the batch.
+        return zoo.LadderVAE(*networks, (2,), (8,), batch_norm=False)
+    return kind(*networks)
+
+
+def take_mean(self, distribution):
+    z, _ = Mean.take(self, distribution)
+    return z, distribution.log_prob(z)
+
+
+def train(kind, x):
+    model = build(kind)
+    model.compile(keras.optimizers.SGD(0.01))
+    options = {"batch_size": 16, "verbose": 0, "shuffle": False}
+    history = model.fit(x, validation_data=(x,), epochs=2, **options).history
+    np.testing.assert_allclose(history["loss"], -np.array(history["elbo"]), rtol=1e-5)
+    loss, elbo = history["val_loss"], -np.array(history["val_elbo"])
+    np.testing.assert_allclose(loss, elbo, rtol=1e-5)
+    assert model.step == 8
+    return model
+
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+Sample.take = take_mean
+digits = np.random.default_rng(0).random((64, 8, 8, 1)).round().astype("float32")
+for kind in (zoo.VAE, zoo.SigmaVAE, zoo.IAFVAE, zoo.LadderVAE):
+    alone = train(kind, digits)
+    with both.scope():
+        together = train(kind, digits)
+    assert together.steps_per_execution == 1
+    for a, b in zip(alone.trainable_weights, together.trainable_weights):
+        # Sums over halves of a batch round differently, at every one of 8 steps.
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-5)
