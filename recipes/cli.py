@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recipes.tables import print_metrics
+from recipes.tables import print_metrics, update_results
 
 ENTRIES = Path(__file__).parent / "entries"
 
@@ -185,6 +185,12 @@ def export(
 
     base = output or zoo.presets.find(path) / "serving"
     console.print(str(zoo.serving.export(zoo.load(path), base)), highlight=False)
+
+
+@app.command()
+def results() -> None:
+    """Write the table of docs/results.md anew from the entries' records."""
+    console.print(str(update_results()), highlight=False)
 
 
 @app.command()

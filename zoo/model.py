@@ -54,7 +54,8 @@ class Model(Configured, Trainer, metaclass=Completed):
         """What is left to do when every part of a new model is there."""
 
     def get_config(self):
-        return {"name": self.name, **super().get_config()}
+        own = {"name": self.name, "trainable": self.trainable}
+        return {**own, "dtype": self.dtype_policy.name, **super().get_config()}
 
     def save_to_preset(self, path, metadata: dict | None = None):
         """Writes a pretrained entry; see `zoo.presets.save`."""
