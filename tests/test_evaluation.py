@@ -185,3 +185,24 @@ def test_the_rates_of_the_layers_add_up_and_bear_their_names(digits):
     assert min(rates) > 0
     assert result["rate"] == pytest.approx(sum(rates), rel=1e-5)
     assert len(result["active_units"]) == 2
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_data_sets_give_what_arrays_give(vae, digits, labels):
+    batches = tf.data.Dataset.from_tensor_slices(digits).batch(24)
+    if labels:
+        batches = batches.map(lambda x: (x, tf.zeros(len(x))))
+    for evaluate, options in (
+        (evaluation.log_prob, {"num_importance_samples": 2, "verbose": 0}),
+        (evaluation.encode, {}),
+    ):
+        expected = evaluate(vae, digits, batch_size=24, **options)
+        np.testing.assert_array_equal(evaluate(vae, batches, **options), expected)
+
+
+def test_codes_of_a_data_set_are_those_of_its_images(digits):
+    ladder = configs.build(zoo.LadderVAE)
+    codes = evaluation.encode(ladder, digits, batch_size=24)
+    for code, expected in zip(codes, ladder.encode(digits), strict=True):
+        # Matrix products of another size may round differently.
+        np.testing.assert_allclose(code, expected, atol=1e-5)

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy import stats
+from sklearn.mixture import GaussianMixture
 
 import zoo
-from tests import configs
+from tests import configs, small_models
 from zoo import bounds, priors
 from zoo.draws import Sample
 
@@ -379,3 +380,31 @@ def test_a_vae_trains_with_a_learned_prior(name):
 def test_bad_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=f"{message}.*Received: "):
         make()
+
+
+def test_a_fitted_mixture_is_scikit_learns(digits):
+    """An autoencoder's codes are points, so that the fit can be repeated here."""
+    model = configs.build(zoo.Autoencoder)
+    sampler = zoo.evaluation.fit_mixture_prior(model, digits, components=3, seed=1)
+    (codes,) = model.encode(digits)
+    mixture = GaussianMixture(3, covariance_type="diag", random_state=1).fit(codes)
+    density = sampler.prior({}).log_prob(codes)
+    # float32 densities of float64 parameters.
+    np.testing.assert_allclose(density, mixture.score_samples(codes), rtol=1e-3)
+    np.testing.assert_array_equal(sampler.encode(digits)[0], codes)
+    assert sampler.sample(4).shape == (4, *configs.IMAGE)
+
+
+@pytest.mark.parametrize("cls", [zoo.BetaVAE, zoo.LadderVAE])
+def test_a_fitted_mixture_leaves_all_else_as_it_was(cls, digits):
+    model = configs.build(cls)
+    sampler = zoo.evaluation.fit_mixture_prior(model, digits, components=2)
+    assert isinstance(sampler.prior_head, priors.MixturePrior)
+    assert type(sampler) is cls
+    np.testing.assert_array_equal(sampler.encode(digits)[0], model.encode(digits)[0])
+
+
+def test_a_model_without_a_prior_gets_no_mixture(digits):
+    model = small_models.SpatialVAE()
+    with pytest.raises(ValueError, match=r"must be a VAE.*Received: SpatialVAE"):
+        zoo.evaluation.fit_mixture_prior(model, digits)

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo
-from tests import configs
+from tests import configs, small_models
 from tests.configs import assert_same_variables, snapshot
 from zoo.draws import Sample, seed_words
 from zoo.objectives import ELBO, IWELBO
@@ -564,3 +564,16 @@ def test_decode_is_the_likelihood_s_mean_in_one_graph_for_all_sizes(vae):
         expected = vae.likelihood(z[:size], {}).mean()
         np.testing.assert_allclose(vae.decode(z[:size]), expected, atol=1e-6)
     assert vae._decode.experimental_get_tracing_count() <= 2  # of one size, of any
+
+
+def test_interpolation_goes_from_one_reconstruction_to_the_other(vae, digits):
+    a, b = digits[:3], digits[3:6]
+    line = vae.interpolate(a, b, steps=3)
+    assert line.shape == (3, 3, *configs.IMAGE)
+    (z_a,), (z_b,) = vae.encode(a), vae.encode(b)
+    expected = [vae.decode(z) for z in (z_a, (z_a + z_b) / 2, z_b)]
+    np.testing.assert_allclose(line, expected, atol=1e-6)
+    with pytest.raises(ValueError, match="`steps` must be at least 2"):
+        vae.interpolate(a, b, steps=1)
+    with pytest.raises(ValueError, match=r"whole numbers.*int32"):
+        small_models.vq_vae().interpolate(a, b)

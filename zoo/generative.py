@@ -105,6 +105,19 @@ class GenerativeModel(Model):
         """The images of the codes of x, `[B, *event_shape]`."""
         return self.decode(*self.encode(x, given), given=given)
 
+    def interpolate(self, x_0, x_1, given=None, *, steps: int = 8) -> tf.Tensor:
+        """Images of the codes on straight lines from those of x_0 to those of x_1.
+
+        Both are `[B, *event_shape]`; returns `[steps, B, *event_shape]`, ends included.
+        Raises a ValueError if codes are whole numbers, or `steps` less than two.
+        """
+        checks.at_least(2, steps=steps)
+        ends = list(zip(self.encode(x_0, given), self.encode(x_1, given)))
+        whole = [z.dtype.name for z, _ in ends if z.dtype.is_integer]
+        checks.require(not whole, "Codes must not be whole numbers.", whole)
+        lines = [[a + (b - a) * w for a, b in ends] for w in tf.linspace(0.0, 1, steps)]
+        return tf.stack([self.decode(*z, given=given) for z in lines])
+
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one image or row."""

@@ -3,4 +3,5 @@
 from zoo.evaluation.anomaly import likelihood_ratio, log_prob_above
 from zoo.evaluation.batch_norm import refresh_batch_norm
 from zoo.evaluation.information import information
-from zoo.evaluation.likelihood import log_prob
+from zoo.evaluation.likelihood import encode, log_prob
+from zoo.evaluation.mixture_prior import fit_mixture_prior

@@ -27,8 +27,9 @@ def log_prob(
 
     Args:
         model: any generative model.
-        x: data `[N, *event_shape]` in the likelihood's support.
-        given: what x is conditioned on, N rows each.
+        x: data `[N, *event_shape]` in the likelihood's support, or a data set of
+            batches of them, of pairs with labels or of dicts with conditions.
+        given: what an array x is conditioned on, N rows each.
         num_importance_samples: draws K per image; nothing to an exact model.
         batch_size: images at a time.
         chunk: draws of each image at a time.
@@ -39,7 +40,8 @@ def log_prob(
         ValueError: if the data are not what the model was built for.
     """
     options = {"num_importance_samples": num_importance_samples, "chunk": chunk}
-    bar = keras.utils.Progbar(-(-len(x) // batch_size), verbose=verbose)
+    count = None if isinstance(x, tf.data.Dataset) else -(-len(x) // batch_size)
+    bar = keras.utils.Progbar(count, verbose=verbose)
     results = []
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
         more = {} if model.exact else {**options, "seed": seed + index}
@@ -48,11 +50,30 @@ def log_prob(
     return np.concatenate(results)
 
 
+def encode(
+    model: keras.Model, x: np.ndarray, given: dict | None = None, batch_size: int = 500
+) -> list[np.ndarray]:
+    """Codes of all x, `[N, ...]` per latent layer, top first; arguments as `log_prob`.
+
+    Raises:
+        ValueError: if the data are not what the model was built for.
+    """
+    codes = [model.encode(*batch) for batch in batches(model, x, given, batch_size)]
+    return [np.concatenate(layer) for layer in zip(*codes)]
+
+
 def batches(
     model: keras.Model, x: np.ndarray, given: dict | None, batch_size: int
 ) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Batches of x and of its conditions, in order, once all are checked."""
+    """Batches of x and of its conditions, in order; a data set's are its own."""
     data = {"x": x, **(given or {})}
+    if isinstance(x, tf.data.Dataset):
+        for element in x:
+            rows = element[0] if isinstance(element, tuple) else element
+            model.check(rows)
+            rows = dict(rows) if isinstance(rows, dict) else {"x": rows}
+            yield rows.pop("x"), rows
+        return
     model.check(data)
     for start in range(0, len(x), batch_size):
         rows = {

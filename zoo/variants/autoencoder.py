@@ -11,25 +11,29 @@ from zoo.vae import VAE
 class Autoencoder(VAE):
     """Minimises the distortion alone.
 
-    It has no prior, so its rate is zero by definition, `elbo` is -distortion, and
-    `log_prob` is log p(x|z) at the code of x: no bound on log p(x), and not to be
-    compared with a VAE's. `sample` decodes standard normal codes, which training
-    never asked to be good.
+    It trains without a prior, so its rate is zero by definition, `elbo` is -distortion,
+    and `log_prob` is log p(x|z) at the code of x: no bound on log p(x), and not to be
+    compared with a VAE's. `sample` decodes codes of a standard normal, which training
+    never asked to be good; see `zoo.evaluation.fit_mixture_prior`.
 
     Args:
         encoder, decoder, latent_dim: as for `VAE`.
-        **kwargs: those of `VAE`, without `prior` and `objective`.
+        **kwargs: those of `VAE`, without `objective`; `prior` is that of `sample`.
 
     Reference: Rumelhart et al., "Learning representations by back-propagating errors",
     1986.
     """
 
-    derived = ("prior", "objective")
+    derived = ("objective",)
 
     def __init__(self, encoder, decoder, latent_dim: int, **kwargs):
         kwargs = {"posterior": Point(latent_dim), **kwargs}
-        made = {"prior": None, "objective": Distortion()}
-        super().__init__(encoder, decoder, latent_dim, **made, **kwargs)
+        objective = Distortion()
+        super().__init__(encoder, decoder, latent_dim, objective=objective, **kwargs)
+
+    def complete(self):
+        super().complete()
+        self.prior({})  # `sample` asks for it, training does not
 
     def walk(self, draw, features=None, given=None):
         if features is None:
