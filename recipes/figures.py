@@ -6,11 +6,13 @@ from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
+import tensorflow as tf
 from matplotlib import cm
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 import zoo
+from zoo.draws import Sample, seed_words
 
 
 def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
@@ -60,6 +62,34 @@ def traversal(model: zoo.GenerativeModel, images: np.ndarray, rows: int = 10) ->
         z[:, dimension] = steps
         rows.append(model.decode(z).numpy())
     return grid(rows, [f"z[{dimension}]" for dimension in order])
+
+
+def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> Figure:
+    """One row per latent layer, top first: images that differ in its noise alone.
+
+    All else is held: independent layers keep their values. In a hierarchy those above
+    do, and those below follow from what is drawn, each with the same noise.
+    """
+    rows = []
+    for varied in range(len(model.latent_shapes)):
+        out = model.walk(OneLevel(seed, columns, varied), None, {})
+        rows.append(model.likelihood(out, {}).mean().numpy())
+    return grid(rows, model.names_of_layers("z", len(rows)))
+
+
+class OneLevel(Sample):
+    """Draws with the same noise for every row, but for the layer `varied`."""
+
+    def __init__(self, seed: int, rows: int, varied: int):
+        super().__init__(tf.tile(seed_words(seed)[None], [rows, 1]), rows)
+        self.varied = varied
+
+    def take(self, distribution):
+        if len(self.latents) == self.varied:
+            each = [tf.random.fold_in(s, i) for i, s in enumerate(self.seed)]
+            z, _ = Sample(tf.stack(each), self.rows).take(distribution)
+            return z, None
+        return super().take(distribution)
 
 
 def latent_space(
@@ -155,6 +185,8 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
     pictures, labels = {"samples": samples(model)}, data.labels["test"]
     if has_latents(model):
         pictures["reconstructions"] = reconstructions(model, images[:10])
+    if len(getattr(model, "latent_shapes", ())) > 1:
+        pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):
         pictures["traversal"] = traversal(model, images[:1000])
         if labels is not None:

@@ -201,6 +201,12 @@ def biva(dims=(1,), **kwargs) -> zoo.BIVA:
     return zoo.BIVA(IMAGE, (2,), dims, 3, channels=4, strides=(2,), **kwargs)
 
 
+def vlae(latent_dims=(3, 2), units=(16, 8), **kwargs) -> zoo.VLAE:
+    """A tiny VLAE of two levels."""
+    keras.utils.set_random_seed(0)
+    return zoo.VLAE(IMAGE, latent_dims, units, **kwargs)
+
+
 def with_prior(prior: type, **kwargs) -> Row:
     """A row of a VAE whose prior is the point."""
     return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)
@@ -278,6 +284,7 @@ CONFIGS = {
     ),
     "categorical": Row(lambda: build(likelihood=zoo.Categorical(levels=17)), GREY),
     "biva": Row(lambda: biva(), BINARY),
+    "vlae": Row(lambda: vlae(), BINARY),
     "spatial_vae": Row(small_models.SpatialVAE, BINARY),
     "conditional_vae": Row(
         small_models.conditional_vae, {"x": BINARY, "label": LABELS}
@@ -309,5 +316,6 @@ BRIEF = (
     "mixture_prior",
     "iaf_iwae",
     "biva",
+    "vlae",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}

@@ -44,3 +44,4 @@ from zoo.variants.iaf_vae import IAFVAE
 from zoo.variants.iwae import IWAE
 from zoo.variants.ladder_vae import LadderVAE
 from zoo.variants.sigma_vae import SigmaVAE
+from zoo.variants.vlae import VLAE

@@ -1,0 +1,121 @@
+"""VLAE against the plain VAE, against quadrature, and what its levels may know."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special
+
+import zoo
+from recipes import figures
+from tests import configs
+from tests.configs import BINARY, ladder, vlae
+from zoo.draws import Mean
+
+
+def test_one_level_is_the_vae():
+    """Same weights, same seed, same record."""
+    one = vlae(latent_dims=(3,), units=(16,))
+    encoder = keras.Sequential(
+        [keras.Input(configs.IMAGE), keras.layers.Flatten(), *copies(one.up)]
+    )
+    decoder = keras.Sequential([keras.Input((3,)), *copies([*one.down, one.pixels])])
+    vae = zoo.VAE(encoder, decoder, latent_dim=3)
+    vae.posterior_head.set_weights(one.posteriors[0].get_weights())
+    seed, x = tf.constant([1, 2]), tf.constant(BINARY[:8])
+    ours, theirs = (m.measure(x, {}, seed).metrics for m in (one, vae))
+    for name in ("elbo", "rate", "distortion"):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6)
+    options = {"num_importance_samples": 7, "seed": 3}
+    np.testing.assert_allclose(
+        one.log_prob(x, **options), vae.log_prob(x, **options), rtol=1e-6
+    )
+
+
+def copies(networks):
+    made = [keras.Sequential.from_config(n.get_config()) for n in networks]
+    for network, copy in zip(networks, made):
+        copy.build(network.input_shape)
+        copy.set_weights(network.get_weights())
+    return made
+
+
+def test_weights_integrate_to_the_exact_likelihood():
+    """Two levels of one dimension: p(x) by Gauss-Hermite quadrature over both."""
+    model = vlae(latent_dims=(1, 1), units=(8, 8))
+    x = BINARY[:6]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    weights = weights / weights.sum()
+    z_2, z_1 = (z.reshape(-1, 1) for z in np.meshgrid(nodes, nodes, indexing="ij"))
+    logits = np.log(special.expit(-model_logits(model, z_2, z_1)))  # log p(x = 0)
+    white = model_logits(model, z_2, z_1) + logits
+    log_p = x.reshape(6, -1) @ white.T + (1 - x).reshape(6, -1) @ logits.T
+    exact = special.logsumexp(log_p, axis=1, b=np.outer(weights, weights).ravel())
+    draws = 40_000
+    log_w = model.log_weights(x, num_importance_samples=draws).numpy()
+    w = np.exp(log_w - exact)  # their mean is one
+    error = w.std(axis=0) / np.sqrt(draws)
+    assert error.max() < 0.03  # so that a bias of a tenth would show
+    assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
+
+
+def model_logits(model, *z):
+    image = model.decode(*[tf.cast(part, tf.float32) for part in z])
+    return special.logit(np.float64(image)).reshape(len(z[0]), -1)
+
+
+def test_a_level_is_read_at_its_depth():
+    model = vlae()
+    x = tf.constant(BINARY[:4])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        draw = Mean(4)
+        out = model.walk(draw, model.features(x, {}), {})
+        deepest, shallowest = (tf.reduce_sum(latent.z) for latent in draw.latents)
+        image = tf.reduce_sum(out)
+    upper = model.up[1].trainable_weights
+    assert all(g is None for g in tape.gradient(shallowest, upper))
+    assert all(g is not None for g in tape.gradient(deepest, upper))
+    # The shallow level enters below the deep one's network, and so cannot move it.
+    lower_down, upper_down = (network.trainable_weights for network in model.down)
+    assert all(g is not None for g in tape.gradient(image, lower_down + upper_down))
+    assert model.latent_shapes == [(2,), (3,)]
+
+
+def test_rates_are_analytic_and_add_up():
+    model = vlae()
+    measures = model.measure(tf.constant(BINARY[:4]), {}, tf.constant([1, 2]))
+    again = model.measure(tf.constant(BINARY[:4]), {}, tf.constant([3, 4]))
+    rates = measures.metrics
+    np.testing.assert_allclose(rates["rate"], rates["rate_1"] + rates["rate_2"])
+    np.testing.assert_array_equal(rates["rate"], again.metrics["rate"])
+
+
+@pytest.mark.parametrize("build", [vlae, lambda: ladder(zoo.LadderVAE)])
+def test_the_levels_picture_varies_one_layer_at_a_time(build):
+    model = build()
+    for varied in range(2):
+        draw = figures.OneLevel(seed=0, rows=5, varied=varied)
+        model.walk(draw, None, {})
+        top, bottom = (latent.z.numpy() for latent in draw.latents)
+        if varied == 0:
+            assert len(np.unique(top, axis=0)) == 5
+        else:
+            np.testing.assert_array_equal(top, np.tile(top[:1], (5, 1)))
+        independent = isinstance(model, zoo.VLAE)
+        moves = varied == 1 or not independent
+        assert len(np.unique(bottom.round(5), axis=0)) == (5 if moves else 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"units": (8,)}, "one entry for each level"),
+        ({"latent_dims": (), "units": ()}, "one entry for each level"),
+        ({"latent_dims": (0, 2)}, "`latent_dims` must be at least 1"),
+        ({"units": (8, 0)}, "`units` must be at least 1"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        vlae(**options)
