@@ -68,7 +68,8 @@ def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> 
     """One row per latent layer, top first: images that differ in its noise alone.
 
     All else is held: independent layers keep their values. In a hierarchy those above
-    do, and those below follow from what is drawn, each with the same noise.
+    do, and those below follow from what is drawn, each with the same noise. The first
+    image is the same in all rows.
     """
     rows = []
     for varied in range(len(model.latent_shapes)):
@@ -85,11 +86,12 @@ class OneLevel(Sample):
         self.varied = varied
 
     def take(self, distribution):
+        each = [tf.random.fold_in(seed, i) for i, seed in enumerate(self.seed)]
+        z, _ = super().take(distribution)
         if len(self.latents) == self.varied:
-            each = [tf.random.fold_in(s, i) for i, s in enumerate(self.seed)]
-            z, _ = Sample(tf.stack(each), self.rows).take(distribution)
-            return z, None
-        return super().take(distribution)
+            others, _ = Sample(tf.stack(each), self.rows).take(distribution)
+            z = tf.concat([z[:1], others[1:]], axis=0)
+        return z, None
 
 
 def latent_space(

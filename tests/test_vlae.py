@@ -102,6 +102,9 @@ def test_the_levels_picture_varies_one_layer_at_a_time(build):
             assert len(np.unique(top, axis=0)) == 5
         else:
             np.testing.assert_array_equal(top, np.tile(top[:1], (5, 1)))
+        image = np.concatenate([top[0], bottom[0]])
+        first = image if varied == 0 else first
+        np.testing.assert_array_equal(image, first)
         independent = isinstance(model, zoo.VLAE)
         moves = varied == 1 or not independent
         assert len(np.unique(bottom.round(5), axis=0)) == (5 if moves else 1)
