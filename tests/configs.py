@@ -207,6 +207,13 @@ def vlae(latent_dims=(3, 2), units=(16, 8), **kwargs) -> zoo.VLAE:
     return zoo.VLAE(IMAGE, latent_dims, units, **kwargs)
 
 
+def nvae(groups=(2, 1), **kwargs) -> zoo.NVAE:
+    """A tiny NVAE of three groups on two scales."""
+    keras.utils.set_random_seed(0)
+    options = {"latent_dim": 2, "channels": 4, "cells": 1, "kind": "plain", **kwargs}
+    return zoo.NVAE(IMAGE, groups, **options)
+
+
 def with_prior(prior: type, **kwargs) -> Row:
     """A row of a VAE whose prior is the point."""
     return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)
@@ -285,6 +292,7 @@ CONFIGS = {
     "categorical": Row(lambda: build(likelihood=zoo.Categorical(levels=17)), GREY),
     "biva": Row(lambda: biva(), BINARY),
     "vlae": Row(lambda: vlae(), BINARY),
+    "nvae": Row(lambda: nvae(), BINARY),
     "spatial_vae": Row(small_models.SpatialVAE, BINARY),
     "conditional_vae": Row(
         small_models.conditional_vae, {"x": BINARY, "label": LABELS}
@@ -317,5 +325,6 @@ BRIEF = (
     "iaf_iwae",
     "biva",
     "vlae",
+    "nvae",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}

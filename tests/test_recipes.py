@@ -136,7 +136,11 @@ def test_an_entry_is_complete(entry):
     ("build", "binarise", "drawn"),
     [
         (small_models.RealNVP, False, {"samples", "history"}),
-        (small_models.SpatialVAE, True, {"samples", "reconstructions", "history"}),
+        (
+            small_models.SpatialVAE,
+            True,
+            {"samples", "reconstructions", "levels", "history"},
+        ),
     ],
     ids=["no latents", "spatial latents"],
 )
@@ -263,7 +267,7 @@ def test_a_recipe_shows_all_that_it_does(name):
     text = (cli.ENTRIES / f"{name}.py").read_text()
     for part in (
         r"datasets\.load\(|^POINTS = |^TARGETS = ",
-        r"zoo\.networks\.|IAF\(",
+        r"zoo\.(networks\.|BIVA|NVAE|VLAE)|IAF\(",
         r"keras\.optimizers\.Adam(ax)?\(",
         r"\bfit\(",
     ):

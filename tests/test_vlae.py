@@ -93,7 +93,7 @@ def test_rates_are_analytic_and_add_up():
 
 @pytest.mark.parametrize("build", [vlae, lambda: ladder(zoo.LadderVAE)])
 def test_the_levels_picture_varies_one_layer_at_a_time(build):
-    model = build()
+    model, first = build(), None
     for varied in range(2):
         draw = figures.OneLevel(seed=0, rows=5, varied=varied)
         model.walk(draw, None, {})
@@ -103,7 +103,7 @@ def test_the_levels_picture_varies_one_layer_at_a_time(build):
         else:
             np.testing.assert_array_equal(top, np.tile(top[:1], (5, 1)))
         image = np.concatenate([top[0], bottom[0]])
-        first = image if varied == 0 else first
+        first = image if first is None else first
         np.testing.assert_array_equal(image, first)
         independent = isinstance(model, zoo.VLAE)
         moves = varied == 1 or not independent

@@ -14,7 +14,7 @@ from zoo import bounds, draws, evaluation, networks, objectives, schedules, serv
 from zoo.checks import Field
 from zoo.flows import IAF, MADE, iaf
 from zoo.generative import GenerativeModel, Measures
-from zoo.heads import ConditionalNormal, DiagonalNormal, IAFPosterior
+from zoo.heads import ConditionalNormal, DiagonalNormal, IAFPosterior, ResidualNormal
 from zoo.latent import LatentVariableModel
 from zoo.likelihoods import (
     Bernoulli,
@@ -43,5 +43,6 @@ from zoo.variants.hierarchical_vae import HierarchicalVAE
 from zoo.variants.iaf_vae import IAFVAE
 from zoo.variants.iwae import IWAE
 from zoo.variants.ladder_vae import LadderVAE
+from zoo.variants.nvae import NVAE
 from zoo.variants.sigma_vae import SigmaVAE
 from zoo.variants.vlae import VLAE

@@ -77,6 +77,29 @@ class ELBO(Objective):
 
 @keras.saving.register_keras_serializable("zoo")
 @dataclasses.dataclass(eq=False)
+class BalancedELBO(ELBO):
+    """The ELBO whose layers share the rate more evenly while beta warms up.
+
+    While beta < 1 layer i's rate has the weight beta L r_i / sum_j r_j, with its mean
+    r_i over the batch, held constant, and L layers: those that cost most are pressed
+    most, so that none is given up before the others. From beta = 1 on it is the `ELBO`.
+
+    Reference: Vahdat & Kautz, "NVAE", 2020, appendix A.
+    """
+
+    def __call__(self, draw, log_p, step):
+        terms = super().__call__(draw, log_p, step)
+        beta = tf.cast(schedules.value(self.beta, step), tf.float32)
+        means = tf.stop_gradient([tf.reduce_mean(rate) for rate in draw.rates])
+        shares = len(draw.rates) * tf.nn.relu(means) / (tf.reduce_sum(means) + 1e-8)
+        rates = [bounds.free_bits(rate, self.free_bits) for rate in draw.rates]
+        balanced = beta * tf.reduce_sum(shares * tf.stack(rates))
+        plain = tf.reduce_mean(terms["beta_rate"])
+        return {**terms, "beta_rate": tf.where(beta < 1.0, balanced, plain)}
+
+
+@keras.saving.register_keras_serializable("zoo")
+@dataclasses.dataclass(eq=False)
 class Distortion(Objective):
     """The distortion alone."""
 

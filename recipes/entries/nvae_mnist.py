@@ -1,0 +1,40 @@
+"""NVAE of five groups on two scales, on dynamically binarised MNIST.
+
+Maps of 7 x 7 and three of 14 x 14, four channels each, and plain cells of 3 x 3
+convolutions, which are the faster ones on a processor. Moving averages of the weights
+are what is tested, after batch normalisation's statistics are refreshed with them.
+Published for fifteen groups of 20 channels, 33 M parameters and 400 epochs: test NLL
+78.01 nats (1000 importance samples; Vahdat & Kautz, 2020).
+"""
+
+import keras
+
+import zoo
+from recipes import datasets, publish
+from recipes.runs import Run
+
+EPOCHS = 40
+
+
+def train(run: Run) -> None:
+    data = datasets.load("mnist")
+    batch_size = 128
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
+    warm_up = zoo.schedules.Linear(0.0, 1.0, steps=3 * steps // 10)
+    nvae = zoo.NVAE(
+        (28, 28, 1),
+        groups=(3, 2),
+        latent_dim=4,
+        channels=16,
+        cells=1,
+        kind="plain",
+        objective=zoo.objectives.BalancedELBO(warm_up),
+        seed=run.seed,
+    )
+    learning_rate = keras.optimizers.schedules.CosineDecay(5e-3, steps, alpha=0.02)
+    averaged = {"use_ema": True, "ema_momentum": 0.999}  # put in place as `fit` ends
+    nvae.compile(keras.optimizers.Adamax(learning_rate, **averaged))
+    nvae = run.fit(nvae, data, batch_size=batch_size, binarise=True)
+    images = datasets.stream(data.train, batch_size, seed=run.seed, binarise=True)
+    zoo.evaluation.refresh_batch_norm(nvae, images.take(len(data.train) // batch_size))
+    publish.publish(run, nvae, data, about=__doc__, binarise=True)

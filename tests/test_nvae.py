@@ -1,0 +1,163 @@
+"""NVAE: its parts against NumPy, its walk by hand and against quadrature."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special
+from tensorflow_probability import distributions as tfd
+
+import zoo
+from tests.configs import BINARY, nvae
+from zoo.draws import Given, Mean, Sample, seed_words
+from zoo.heads.diagonal_normal import diagonal_normal
+from zoo.heads.residual_normal import soft_clip
+from zoo.networks import Cell, SqueezeExcitation
+from zoo.objectives import ELBO, BalancedELBO
+
+
+def restless(model, scale=0.3):
+    """Weights off their first values, so that no rate is zero."""
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign_add(rng.normal(0, scale, weight.shape))
+    return model
+
+
+def test_soft_clip_is_bounded_and_nearly_the_identity():
+    t = tf.constant([-1e3, -0.5, 0.0, 0.5, 1e3])
+    np.testing.assert_allclose(soft_clip(t), [-5, -0.4983, 0, 0.4983, 5], atol=1e-4)
+
+
+def test_the_residual_rate_is_the_papers(rng):
+    features, below = (rng.normal(size=(4, 3, 2, 5)).astype("float32") for _ in "ab")
+    prior = restless(built(zoo.ResidualNormal(2), below))(below)
+    head = restless(built(zoo.ResidualNormal(2), features))
+    posterior = head(features, prior=prior)
+    assert posterior.event_shape == (3, 2, 2)
+    change = np.float64(features) @ head.dense.kernel.numpy() + head.dense.bias.numpy()
+    d_mu, d_log_sigma = np.split(5 * np.tanh(change / 5), 2, axis=-1)
+    sigma = diagonal_normal(prior).scale.numpy()
+    squares = (d_mu / sigma) ** 2 + np.exp(2 * d_log_sigma) - 2 * d_log_sigma - 1
+    rate = tfd.kl_divergence(posterior, prior)
+    np.testing.assert_allclose(rate, squares.sum((1, 2, 3)) / 2, rtol=1e-4)
+
+
+def built(layer, x):
+    layer.build(x.shape)
+    return layer
+
+
+def test_squeeze_excitation_is_numpys(rng):
+    y = rng.normal(size=(3, 4, 5, 6)).astype("float32")
+    layer = restless(built(SqueezeExcitation(), y))
+    w_1, b_1, w_2, b_2 = (np.float64(weight) for weight in layer.get_weights())
+    hidden = np.maximum(y.mean((1, 2)) @ w_1 + b_1, 0)
+    gate = special.expit(hidden @ w_2 + b_2)
+    np.testing.assert_allclose(layer(y), y * gate[:, None, None], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "convolutions", "norms"),
+    [
+        ("plain", 2 * 9 * 8 * 8, (8, 8)),
+        ("depthwise", 2 * 6 * 64 + 25 * 48, (8, 48, 48)),
+    ],
+)
+def test_a_cell_has_the_papers_parts_and_starts_near_the_identity(
+    kind, convolutions, norms, rng
+):
+    y = rng.normal(size=(2, 5, 5, 8)).astype("float32")
+    cell = built(Cell(kind), y)
+    squeeze = 8 * 4 + 4 + 4 * 8 + 8
+    parameters = sum(np.prod(w.shape) for w in cell.trainable_weights)
+    assert parameters == convolutions + 2 * sum(norms) + squeeze
+    assert 0 < np.abs(cell(y) - y).max() < 1
+    last = cell.parts[-2]  # before squeeze-excitation
+    last.kernel.assign(tf.zeros_like(last.kernel))
+    np.testing.assert_array_equal(cell(y), y)
+
+
+def test_one_group_is_a_vae_by_hand():
+    """p(z) = N(0, I), q from the features, and the decoder: nothing else."""
+    model = restless(nvae(groups=(1,)))
+    x = tf.constant(BINARY[:4])
+    draw = Mean(4)
+    out = model.walk(draw, model.features(x, {}), {})
+    (latent,) = draw.latents
+    normal = diagonal_normal(latent.posterior)
+    mu, sigma = np.float64(normal.loc), np.float64(normal.scale)
+    rate = (mu**2 + sigma**2 - 2 * np.log(sigma) - 1).sum((1, 2, 3)) / 2
+    metrics = model.measure(x, {}, tf.constant([1, 2])).metrics
+    np.testing.assert_allclose(metrics["rate"], rate, rtol=1e-4)
+    image = model.likelihood(out, {}).mean()
+    np.testing.assert_allclose(model.decode(latent.z), image, rtol=1e-5)
+
+
+def test_weights_integrate_to_the_exact_likelihood():
+    """Two groups of one number each: p(x) by quadrature over z_2 and z_1 given z_2."""
+    keras.utils.set_random_seed(0)
+    tiny = zoo.NVAE((2, 2, 1), (2,), latent_dim=1, channels=4, cells=1)
+    model = restless(tiny, 0.1)
+    x = np.float32([[1, 0, 1, 1], [0, 0, 1, 0]]).reshape(2, 2, 2, 1)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(30)
+    weights = weights / weights.sum()
+    z_2, e_1 = np.meshgrid(nodes, nodes, indexing="ij")
+    z_2, e_1 = (z.reshape(-1, 1, 1, 1) for z in (z_2, e_1))
+    upper = tf.cast(z_2, tf.float32)
+    draw = Given([upper], len(z_2))
+    model.walk(draw, None, {})
+    prior = diagonal_normal(draw.latents[1].prior)
+    z_1 = prior.loc + prior.scale * tf.cast(e_1, tf.float32)
+    white = np.float64(model.decode(upper, z_1)).reshape(-1, 4)
+    bits = x.reshape(2, 1, 4)
+    log_p = np.log(np.where(bits == 1, white, 1 - white)).sum(-1)
+    exact = special.logsumexp(log_p, axis=1, b=np.outer(weights, weights).ravel())
+    draws = 80_000
+    w = np.exp(model.log_weights(x, num_importance_samples=draws).numpy() - exact)
+    error = w.std(axis=0) / np.sqrt(draws)
+    assert error.max() < 0.03  # so that a bias of a tenth would show
+    assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
+
+
+def test_group_rates_add_up_and_every_weight_learns():
+    model = restless(nvae())
+    x = tf.constant(BINARY[:8])
+    with tf.GradientTape() as tape:
+        model(x, training=True)
+        loss = tf.add_n(model.losses)
+    gradients = tape.gradient(loss, model.trainable_weights)
+    assert all(np.abs(g).max() > 0 for g in gradients)
+    metrics = model.measure(x, {}, tf.constant([1, 2])).metrics
+    groups = [metrics[name] for name in model.names_of_layers("rate", 3)]
+    np.testing.assert_allclose(metrics["rate"], sum(groups), rtol=1e-5)
+    assert model.latent_shapes == [(2, 2, 2), (4, 4, 2), (4, 4, 2)]
+
+
+def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
+    model = restless(nvae())
+    x = tf.constant(BINARY[:8])
+    draw = Sample(seed_words(0), 8)
+    model.walk(draw, model.features(x, {}), {})
+    means = np.array([np.mean(rate) for rate in draw.rates])
+    log_p = tf.zeros([8])
+    half = BalancedELBO(beta=0.5)(draw, log_p, 0)["beta_rate"]
+    expected = 0.5 * len(means) * (means**2).sum() / means.sum()
+    np.testing.assert_allclose(half, expected, rtol=1e-5)
+    whole = BalancedELBO()(draw, log_p, 0)["beta_rate"]
+    np.testing.assert_allclose(whole, ELBO()(draw, log_p, 0)["beta_rate"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": (1, 1, 1, 1)}, "4 scales must halve the image"),
+        ({"groups": ()}, "`groups` must be at least 1"),
+        ({"groups": (1, 0)}, "`groups` must be at least 1"),
+        ({"cells": 0}, "`cells` must be at least 1"),
+        ({"kind": "wide"}, "`kind` must be plain or depthwise"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        nvae(**options)

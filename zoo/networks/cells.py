@@ -1,0 +1,86 @@
+"""Residual cells of deep hierarchies: y + 0.1 f(y) of maps `[B, H, W, C]`.
+
+Batch normalisation comes before every activation (swish), and squeeze-excitation last.
+"""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from zoo import checks
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SqueezeExcitation(layers.Layer):
+    """Weighs each channel by what all places together say:
+
+        y * sigmoid(W_2 relu(W_1 mean(y)))
+
+    Reference: Hu et al., "Squeeze-and-Excitation Networks", 2018, eqs. 2-4.
+    """
+
+    def build(self, shape):
+        channels = shape[-1]
+        hidden = max(channels // 16, 4)
+        self.squeeze = layers.Dense(hidden, "relu", dtype=self.dtype_policy)
+        self.excite = layers.Dense(channels, "sigmoid", dtype=self.dtype_policy)
+        self.squeeze.build((None, channels))
+        self.excite.build((None, hidden))
+
+    def call(self, y):
+        means = tf.reduce_mean(y, axis=[1, 2])
+        return y * self.excite(self.squeeze(means))[:, None, None]
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Cell(layers.Layer):
+    """y + 0.1 f(y), where f keeps the shape.
+
+    Args:
+        kind: what f is made of, each convolution behind a normalised swish:
+            "plain": two convolutions of 3 x 3, the encoder's cell of the paper, and the
+            faster one on a processor;
+            "depthwise": one to `expansion` times the channels at each place, one of
+            5 x 5 of each channel alone, one back to all channels: the decoder's cell
+            of the paper. The one of 5 x 5 stays float32.
+        expansion: see "depthwise".
+
+    Reference: Vahdat & Kautz, "NVAE", 2020, figure 3.
+    """
+
+    def __init__(self, kind: str = "plain", expansion: int = 6, **kwargs):
+        super().__init__(**kwargs)
+        wanted = "`kind` must be plain or depthwise."
+        checks.require(kind in ("plain", "depthwise"), wanted, f"{kind=}")
+        self.kind = kind
+        self.expansion = expansion
+
+    def build(self, shape):
+        channels, wide = shape[-1], self.expansion * shape[-1]
+        options = {"padding": "same", "use_bias": False, "dtype": self.dtype_policy}
+        if self.kind == "plain":
+            convs = [layers.Conv2D(channels, 3, **options) for _ in range(2)]
+        else:
+            one_by_one = layers.Conv2D(wide, 1, **options)
+            depthwise = layers.DepthwiseConv2D(5, **{**options, "dtype": "float32"})
+            convs = [one_by_one, depthwise, layers.Conv2D(channels, 1, **options)]
+        self.parts = []
+        for conv in convs:
+            norm = layers.BatchNormalization(momentum=0.95, dtype="float32")
+            self.parts += [norm, layers.Activation("swish", dtype="float32"), conv]
+        self.parts.append(SqueezeExcitation(dtype=self.dtype_policy))
+        for part in self.parts:
+            part.build(shape)
+            shape = part.compute_output_shape(shape)
+
+    def call(self, y):
+        f = y
+        for part in self.parts:
+            f = part(f)
+        return y + 0.1 * tf.cast(f, y.dtype)
+
+    def compute_output_shape(self, shape):
+        return shape

@@ -1,0 +1,139 @@
+"""NVAE: many groups of latent maps, inferred relative to their priors."""
+
+import itertools
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+from keras import layers
+from tensorflow_probability import distributions as tfd
+
+from zoo import checks
+from zoo.heads import ResidualNormal
+from zoo.latent import LatentVariableModel
+from zoo.networks import Cell
+
+
+@keras.saving.register_keras_serializable("zoo")
+class NVAE(LatentVariableModel):
+    """Groups of latent maps on several scales, top-down, coarsest scale first.
+
+    A tower of cells gathers features f_i for each group; downwards, i = L, ..., 1:
+
+        p(z_L) = N(0, I),  p(z_i|z_{>i}) = N(mu(d_i), sigma^2(d_i))
+        q(z_i|z_{>i}, x) = p moved by what d_i and f_i say; see `zoo.ResidualNormal`
+        d_{i-1} = Cells(Conv([d_i, z_i])),  d_L learned,  p(x|d_0)
+
+    Group 1 is the bottom one, of the finest scale, which has half the image's height
+    and width; each scale above halves them again and doubles the channels.
+
+    The cells are batch normalised: see `zoo.evaluation.refresh_batch_norm`. The paper
+    trains with a warm-up and `zoo.objectives.BalancedELBO`.
+
+    Args:
+        image_shape: height, width and channels.
+        groups: number of groups on each scale, finest scale first.
+        latent_dim: channels of every z_i.
+        channels: of the maps of the finest scale.
+        cells: number of cells between two groups, in both directions.
+        kind: of the decoder's cells, "plain" or "depthwise"; see `zoo.networks.Cell`.
+        **kwargs: as for `zoo.LatentVariableModel`.
+
+    Raises:
+        ValueError: if the scales cannot halve the image, or a size is too small.
+
+    Example:
+        nvae = zoo.NVAE((28, 28, 1), groups=(4, 2), latent_dim=4, channels=32)
+
+    Reference: Vahdat & Kautz, "NVAE: A Deep Hierarchical Variational Autoencoder",
+    2020, section 3.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        groups: Sequence[int] = (10, 5),
+        latent_dim: int = 20,
+        channels: int = 32,
+        cells: int = 2,
+        kind: str = "depthwise",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.groups = tuple(groups)
+        self.latent_dim = latent_dim
+        self.channels = channels
+        self.cells = cells
+        self.kind = kind
+        *size, image_channels = self.image_shape
+        checks.at_least(1, groups=min(self.groups, default=0), latent_dim=latent_dim)
+        checks.at_least(1, channels=channels, cells=cells)
+        coarsest = 2 ** len(self.groups)
+        wanted = f"{len(self.groups)} scales must halve the image without a rest."
+        halves = all(side % coarsest == 0 for side in size)
+        checks.require(halves, wanted, f"image_shape={self.image_shape}")
+
+        # One entry for each group, bottom first; the first of a scale halves the size.
+        scales = [s for s, count in enumerate(self.groups) for _ in range(count)]
+        widths = [channels * 2**s for s in scales]
+        halving = [True, *(a != b for a, b in itertools.pairwise(scales))]
+        self.up = [tower(w, cells, halve) for w, halve in zip(widths, halving)]
+        self.posteriors = [ResidualNormal(latent_dim) for _ in widths]
+        self.priors = [ResidualNormal(latent_dim) for _ in widths[:-1]]
+        self.mix = [layers.Conv2D(width, 1) for width in widths]
+        self.down = [tower(width, cells, kind=kind) for width in widths]
+        below = zip([channels, *widths], halving)
+        self.grow = [double(width) if halved else None for width, halved in below]
+        params = image_channels * self.likelihood_head.params_per_channel
+        self.pixels = [Cell(kind), layers.Conv2D(params, 3, padding="same")]
+        self.sides = tuple(side // coarsest for side in size)
+        self.top = self.add_weight(
+            (*self.sides, widths[-1]), "random_normal", name="top"
+        )
+
+    @property
+    def event_shape(self):
+        return self.image_shape
+
+    def features(self, x, given):
+        """f_1, ..., f_L: maps `[B, h, w, C]` of the groups' scales."""
+        maps = []
+        for network in self.up:
+            x = network(x)
+            maps.append(x)
+        return maps
+
+    def walk(self, draw, features=None, given=None):
+        d = tf.repeat(tf.convert_to_tensor(self.top)[None], draw.rows, axis=0)
+        flat = tfd.Normal(tf.zeros((*self.sides, self.latent_dim)), 1.0)
+        prior, features = tfd.Independent(flat, 3), draw.repeat(features)
+        for i in reversed(range(len(self.up))):
+            if i < len(self.priors):
+                prior = self.priors[i](d)
+            q = None
+            if features is not None:
+                q = self.posteriors[i](join(d, features[i]), prior=prior)
+            d = self.down[i](self.mix[i](join(d, draw(prior, q))))
+            d = d if self.grow[i] is None else self.grow[i](d)
+        return d
+
+    def likelihood(self, out, given):
+        cell, conv = self.pixels
+        return self.likelihood_head(tf.cast(conv(tf.nn.swish(cell(out))), tf.float32))
+
+
+def tower(width: int, cells: int, halve=False, kind="plain") -> keras.Sequential:
+    """Cells, behind a convolution that halves the maps where asked."""
+    first = [layers.Conv2D(width, 3, 2, "same")] if halve else []
+    return keras.Sequential([*first, *(Cell(kind) for _ in range(cells))])
+
+
+def double(width: int) -> keras.Sequential:
+    """Maps of twice the height and width."""
+    return keras.Sequential([layers.UpSampling2D(), layers.Conv2D(width, 1)])
+
+
+def join(*maps: tf.Tensor) -> tf.Tensor:
+    """The channels of maps side by side, in the networks' precision."""
+    return tf.concat([tf.cast(m, maps[0].dtype) for m in maps], axis=-1)
