@@ -214,6 +214,13 @@ def nvae(groups=(2, 1), **kwargs) -> zoo.NVAE:
     return zoo.NVAE(IMAGE, groups, **options)
 
 
+def glow(image_shape=IMAGE, **kwargs) -> zoo.Glow:
+    """A tiny Glow of two scales, set up on the digits."""
+    keras.utils.set_random_seed(0)
+    options = {"scales": 2, "steps": 1, "units": 8, "levels": 17, **kwargs}
+    return zoo.Glow(image_shape, **options)
+
+
 def with_prior(prior: type, **kwargs) -> Row:
     """A row of a VAE whose prior is the point."""
     return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)
@@ -293,6 +300,7 @@ CONFIGS = {
     "biva": Row(lambda: biva(), BINARY),
     "vlae": Row(lambda: vlae(), BINARY),
     "nvae": Row(lambda: nvae(), BINARY),
+    "glow": Row(lambda: glow(), GREY),
     "spatial_vae": Row(small_models.SpatialVAE, BINARY),
     "conditional_vae": Row(
         small_models.conditional_vae, {"x": BINARY, "label": LABELS}
@@ -326,5 +334,6 @@ BRIEF = (
     "biva",
     "vlae",
     "nvae",
+    "glow",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}

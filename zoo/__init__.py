@@ -39,6 +39,7 @@ from zoo.variants.beta_tcvae import BetaTCVAE
 from zoo.variants.beta_vae import BetaVAE
 from zoo.variants.biva import BIVA
 from zoo.variants.capacity_vae import CapacityVAE
+from zoo.variants.glow import Glow
 from zoo.variants.hierarchical_vae import HierarchicalVAE
 from zoo.variants.iaf_vae import IAFVAE
 from zoo.variants.iwae import IWAE

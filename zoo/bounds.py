@@ -7,6 +7,7 @@ each has K * B rows, row k * B + b; their mean is taken last, in `GenerativeMode
 
 import contextlib
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -75,6 +76,26 @@ def iw_elbo(log_w: tf.Tensor) -> tf.Tensor:
     """
     num_draws = tf.cast(tf.shape(log_w)[0], log_w.dtype)
     return tf.reduce_logsumexp(log_w, axis=0) - tf.math.log(num_draws)
+
+
+def streamed_iw_elbo(log_w: Callable, batch_size, total, chunk) -> tf.Tensor:
+    """The bound of `total` draws in nats, `[B]`, from `chunk` of them at a time.
+
+    `log_w(index, count)` gives log weights `[count, B]` of the chunk of that number.
+    """
+
+    def add_chunk(index, log_sum):
+        new = log_w(index, tf.minimum(chunk, total - index * chunk))
+        new = tf.concat([log_sum[None], new], axis=0)
+        return index + 1, tf.reduce_logsumexp(new, axis=0)
+
+    _, log_sum = tf.while_loop(
+        lambda index, _: index * chunk < total,
+        add_chunk,
+        (0, tf.fill([batch_size], -float("inf"))),
+        parallel_iterations=2,  # so that no core waits for the end of a chunk
+    )
+    return log_sum - tf.math.log(tf.cast(total, tf.float32))
 
 
 def bits_per_dim(log_prob, event_shape: tuple[int, ...]):

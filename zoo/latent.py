@@ -187,20 +187,11 @@ class LatentVariableModel(GenerativeModel):
     def _log_prob(self, x, given, total, seed, chunk):
         features = self.features(x, given)
 
-        def add_chunk(index, log_sum):
-            count = tf.minimum(chunk, total - index * chunk)
+        def log_w(index, count):
             draw = self._sampling(tf.random.fold_in(seed, index), x, count)
-            log_w = self._log_weights(draw, x, given, features)
-            log_w = tf.concat([log_sum[None], log_w], axis=0)
-            return index + 1, tf.reduce_logsumexp(log_w, axis=0)
+            return self._log_weights(draw, x, given, features)
 
-        _, log_sum = tf.while_loop(
-            lambda index, _: index * chunk < total,
-            add_chunk,
-            (0, tf.fill(tf.shape(x)[:1], -float("inf"))),
-            parallel_iterations=2,  # so that no core waits for the end of a chunk
-        )
-        return log_sum - tf.math.log(tf.cast(total, tf.float32))
+        return bounds.streamed_iw_elbo(log_w, tf.shape(x)[0], total, chunk)
 
     def _log_weights(self, draw, x, given, features):
         _, log_p = self._drawn(draw, x, given, features)

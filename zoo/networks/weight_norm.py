@@ -14,7 +14,13 @@ import tensorflow as tf
 from zoo import checks, internals
 
 
-class WeightNorm(keras.layers.Layer):
+class DataInitialised(keras.layers.Layer):
+    """Base of the layers that a first batch of data sets up; see `initialise`."""
+
+    initialising = False  # whether the next pass does
+
+
+class WeightNorm(DataInitialised):
     """Base of the weight-normalised layers, on the last axis of `[B, ..., C]`.
 
     Args:
@@ -29,7 +35,6 @@ class WeightNorm(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = units
         self.initial_scale = initial_scale
-        self.initialising = False
 
     def build(self, x_shape):
         shape, length = (*self.window, x_shape[-1], self.units), self.initial_scale
@@ -115,14 +120,15 @@ class WeightNormBlock(keras.layers.Layer):
 
 
 def initialise(model: keras.layers.Layer, x) -> None:
-    """Sets lengths and biases from data: outputs of mean zero and equal deviation.
+    """Sets scales and biases from data: outputs of mean zero and equal deviation.
 
     One pass over a batch, layer by layer: each one's outputs get mean 0 and standard
-    deviation `initial_scale` over the batch and its places, and so reach the next. To
-    be called once, before training.
+    deviation `initial_scale`, or 1 behind actnorm, over the batch and its places, and
+    so reach the next. To be called once, before training.
 
     Args:
-        model: a network or a VAE with weight-normalised layers; changed in place.
+        model: a network or a model with weight-normalised or actnorm layers; changed in
+            place.
         x: a batch of training data, as the model takes it when called.
 
     Raises:
@@ -133,8 +139,8 @@ def initialise(model: keras.layers.Layer, x) -> None:
 
     Reference: Salimans & Kingma, 2016, section 3.
     """
-    layers = internals.layers_of(model, WeightNorm)
-    wanted = "`model` must have weight-normalised layers."
+    layers = internals.layers_of(model, DataInitialised)
+    wanted = "`model` must have weight-normalised or actnorm layers."
     checks.require(layers, wanted, f"{type(model).__name__} without any")
     try:
         for layer in layers:

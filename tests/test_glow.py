@@ -1,0 +1,143 @@
+"""Glow: bijectors against autodiff and NumPy, the whole against quadrature."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from tests.configs import GREY, glow
+from zoo.flows import ActNorm, ImageCoupling, ImageFlow, InvertibleConv
+
+SHAPE = (2, 3, 4)
+
+
+def restless(layer, scale=0.2):
+    """Weights off their first values, so that nothing is the identity."""
+    rng = np.random.default_rng(0)
+    for weight in layer.trainable_weights:
+        weight.assign_add(rng.normal(0, scale, weight.shape))
+    return layer
+
+
+def layers():
+    return [ActNorm(), InvertibleConv(), ImageCoupling(units=5)]
+
+
+@pytest.mark.parametrize("layer", layers(), ids=lambda layer: type(layer).__name__)
+def test_a_layer_is_undone_and_its_log_det_is_autodiffs(layer, rng):
+    layer.build((None, *SHAPE))
+    restless(layer)
+    y = tf.constant(rng.normal(size=(3, *SHAPE)), tf.float32)
+    flow = ImageFlow(layer)
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        z = flow.forward(y)
+    np.testing.assert_allclose(flow.inverse(tf.identity(z)), y, atol=1e-5)
+    jacobian = tf.reshape(tape.batch_jacobian(z, y), [3, 24, 24])
+    log_det = np.linalg.slogdet(np.float64(jacobian))[1]
+    again = ImageFlow(layer).forward_log_det_jacobian(tf.identity(y), event_ndims=3)
+    assert np.ptp(log_det) > 0 or not isinstance(layer, ImageCoupling)
+    np.testing.assert_allclose(np.broadcast_to(again, [3]), log_det, rtol=1e-4)
+
+
+def test_the_convolution_is_its_factors_and_starts_as_a_rotation():
+    layer = InvertibleConv()
+    layer.build((None, 4, 4, 6))
+    w = layer.matrix().numpy()
+    np.testing.assert_allclose(w @ w.T, np.eye(6), atol=1e-5)
+    np.testing.assert_allclose(tf.reduce_sum(layer.log_scale), 0, atol=1e-5)
+    w = restless(layer).matrix().numpy()
+    log_det = np.linalg.slogdet(np.float64(w))[1]
+    np.testing.assert_allclose(tf.reduce_sum(layer.log_scale), log_det, rtol=1e-4)
+
+
+def test_actnorm_normalises_its_first_batch():
+    model = glow(steps=2)
+    zoo.networks.initialise(model, GREY[:64])
+    middle = GREY[:64] * (16 / 17) + 0.5 / 17
+    z = tf.nn.space_to_depth(tf.constant(middle) - 0.5, 2)
+    seen, _ = model.flows[0][0].forward(z)
+    mean, variance = tf.nn.moments(seen, axes=[0, 1, 2])
+    # The first batch had noise within its levels, of deviation 1 / 17 / sqrt(12).
+    np.testing.assert_allclose(mean, 0, atol=0.05)
+    np.testing.assert_allclose(variance, 1, atol=0.1)
+    assert not any(layer.initialising for flow in model.flows for layer in flow[::3])
+
+
+def test_an_image_comes_back_from_its_noise():
+    model = restless(glow(steps=2))
+    x = GREY[:5]
+    noise = model.encode(x)
+    assert [e.shape[1:] for e in noise] == [(2, 2, 8), (4, 4, 2)]
+    np.testing.assert_allclose(model.decode(*noise), x, atol=1e-4)
+    line = model.interpolate(x[:2], x[2:4], steps=3)
+    np.testing.assert_allclose(line[0], x[:2], atol=1e-4)
+    np.testing.assert_allclose(line[-1], x[2:4], atol=1e-4)
+
+
+def test_the_log_density_is_autodiffs(rng):
+    model = restless(glow((4, 4, 1)))
+    y = tf.constant(rng.random((3, 4, 4, 1)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        noise, _ = model.forward(y)
+        flat = tf.concat([tf.reshape(e, [3, -1]) for e in noise], axis=-1)
+    jacobian = tf.reshape(tape.batch_jacobian(flat, y), [3, 16, 16])
+    log_det = np.linalg.slogdet(np.float64(jacobian))[1]
+    e = np.float64(flat)
+    expected = -0.5 * (e**2 + np.log(2 * np.pi)).sum(-1) + log_det
+    np.testing.assert_allclose(model.log_density(y), expected, rtol=1e-4)
+
+
+def test_the_density_of_two_pixels_integrates_to_one():
+    """A 2 x 1 image cannot be halved: two pixels vary, of a 2 x 2 one's conditional.
+
+    So all four are integrated over, on a coarse grid of a smooth density.
+    """
+    model = restless(glow((2, 2, 1), scales=1), 0.1)
+    side = np.linspace(-4, 5, 25, dtype="float32")
+    grid = np.stack(np.meshgrid(*[side] * 4, indexing="ij"), -1).reshape(-1, 2, 2, 1)
+    p = np.concatenate([np.exp(model.log_density(g)) for g in np.split(grid, 25)])
+    np.testing.assert_allclose(p.sum() * (side[1] - side[0]) ** 4, 1, atol=2e-3)
+
+
+def test_masses_of_all_images_sum_to_one():
+    """Two levels and four pixels: sixteen images, and what falls outside of [0, 1]."""
+    model = restless(glow((2, 2, 1), scales=1, levels=2), 0.1)
+    bits = np.indices([2] * 4).reshape(4, 16).T.astype("float32").reshape(16, 2, 2, 1)
+    log_p = model.log_prob(bits, num_importance_samples=2000, chunk=500)
+    inside = np.random.default_rng(0).random((200_000, 2, 2, 1), "float32")
+    volume = np.exp(model.log_density(inside)).mean()
+    np.testing.assert_allclose(np.exp(log_p).sum(), volume, rtol=0.02)
+
+
+def test_more_draws_tighten_the_bound():
+    model = restless(glow())
+    one, many = (
+        np.mean(model.log_prob(GREY[:32], num_importance_samples=k)) for k in (1, 64)
+    )
+    assert one < many
+    bits = zoo.bounds.bits_per_dim(many, model.event_shape)
+    assert bits > 0
+
+
+def test_temperature_scales_the_noise():
+    cold, warm = (restless(glow(temperature=t)) for t in (0.0, 1.0))
+    images = cold.sample(4, seed=1)
+    np.testing.assert_allclose(images, np.tile(images[:1], (4, 1, 1, 1)), atol=1e-6)
+    assert np.std(warm.sample(4, seed=1), axis=0).max() > 0.01
+    each = warm.sample(2, seed=[5, 7])
+    np.testing.assert_allclose(each[1], warm.sample(1, seed=[7])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_shape": (6, 8, 1)}, "2 scales must halve the image"),
+        ({"steps": 0}, "`steps` must be at least 1"),
+        ({"levels": 1}, "`levels` must be at least 2"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        glow(**options)
