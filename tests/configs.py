@@ -221,6 +221,13 @@ def glow(image_shape=IMAGE, **kwargs) -> zoo.Glow:
     return zoo.Glow(image_shape, **options)
 
 
+def vq_vae(strides=(2, 2), **kwargs) -> zoo.VQVAE:
+    """A tiny VQ-VAE-2: 2 x 2 codes above 4 x 4."""
+    keras.utils.set_random_seed(0)
+    options = {"num_codes": 8, "code_dim": 4, "channels": 8, **kwargs}
+    return zoo.VQVAE(IMAGE, strides, **options)
+
+
 def with_prior(prior: type, **kwargs) -> Row:
     """A row of a VAE whose prior is the point."""
     return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)
@@ -301,6 +308,7 @@ CONFIGS = {
     "vlae": Row(lambda: vlae(), BINARY),
     "nvae": Row(lambda: nvae(), BINARY),
     "glow": Row(lambda: glow(), GREY),
+    "vq_vae_2": Row(lambda: vq_vae(), BINARY),
     "spatial_vae": Row(small_models.SpatialVAE, BINARY),
     "conditional_vae": Row(
         small_models.conditional_vae, {"x": BINARY, "label": LABELS}
@@ -335,5 +343,6 @@ BRIEF = (
     "vlae",
     "nvae",
     "glow",
+    "vq_vae_2",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}

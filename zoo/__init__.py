@@ -47,3 +47,4 @@ from zoo.variants.ladder_vae import LadderVAE
 from zoo.variants.nvae import NVAE
 from zoo.variants.sigma_vae import SigmaVAE
 from zoo.variants.vlae import VLAE
+from zoo.variants.vqvae import VQVAE

@@ -71,6 +71,10 @@ class LatentVariableModel(GenerativeModel):
         """Terms to minimise in nats, a pure function of the record."""
         return {**self.objective(draw, log_p, self.step), **draw.terms}
 
+    def reports(self, draw: Draw) -> dict[str, tf.Tensor]:
+        """More metrics, single numbers from a walk's record."""
+        return {}
+
     # Final.
 
     def measure(self, x, given, seed, num_samples=None):
@@ -86,6 +90,8 @@ class LatentVariableModel(GenerativeModel):
         metrics = {"elbo": log_p - rate, "rate": rate, "distortion": -log_p}
         if rates[1:]:
             metrics |= zip(self.names_of_layers("rate", len(rates)), rates)
+        for name, value in self.reports(draw).items():
+            metrics[name] = tf.fill(tf.shape(rate), value)
         output = draw.split(likelihood.mean())[0]
         return Measures(self.terms(draw, log_p), metrics, output)
 

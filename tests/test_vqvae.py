@@ -1,0 +1,123 @@
+"""VQ-VAE: the codebook against NumPy, and what its levels are made of."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from tests.configs import BINARY, vq_vae
+from zoo.draws import Sample, seed_words
+from zoo.heads import Codebook
+from zoo.heads.codebook import perplexity
+
+
+def built(*args, **kwargs):
+    codebook = Codebook(*args, **kwargs)
+    codebook.build()
+    return codebook
+
+
+def test_the_nearest_code_is_the_nearest(rng):
+    codebook = built(7, 3)
+    encodings = rng.normal(size=(4, 5, 2, 3)).astype("float32")
+    codes = codebook.codes().numpy()
+    gaps = ((encodings[..., None, :] - codes) ** 2).sum(-1)
+    np.testing.assert_array_equal(codebook.nearest(encodings), gaps.argmin(-1))
+    index = codebook.nearest(codes)
+    np.testing.assert_array_equal(index, np.arange(7))
+    np.testing.assert_array_equal(codebook(index), codes)
+
+
+def test_codes_follow_their_encodings(rng):
+    codebook = built(2, 3, decay=0.9)
+    counts, sums = codebook.counts.numpy(), codebook.sums.numpy()
+    encodings = rng.normal(size=(4, 3)).astype("float32")
+    index = np.int32([0, 1, 1, 1])
+    codebook(index, encodings, training=True)
+    n = 0.9 * counts + 0.1 * np.array([1, 3])
+    m = 0.9 * sums + 0.1 * np.stack([encodings[0], encodings[1:].sum(0)])
+    np.testing.assert_allclose(codebook.counts, n, rtol=1e-6)
+    np.testing.assert_allclose(codebook.codes(), m / n[:, None], rtol=1e-4)
+
+
+def test_nothing_moves_outside_of_training(rng):
+    codebook = built(2, 3)
+    before = [weight.numpy() for weight in codebook.weights]
+    codebook(np.int32([0, 1]), rng.normal(size=(2, 3)).astype("float32"))
+    for weight, value in zip(codebook.weights, before):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_a_dead_code_starts_anew_and_is_used(rng):
+    codebook = built(3, 2, decay=0.5)
+    codebook.sums.assign([[0.0, 0.0], [1.0, 1.0], [100.0, 100.0]])
+    encodings = tf.constant(rng.normal(size=(64, 2)), tf.float32)
+    for _ in range(20):
+        codebook(codebook.nearest(encodings), encodings, training=True)
+    assert np.abs(codebook.codes()).max() < 5
+    assert set(codebook.nearest(encodings).numpy()) == {0, 1, 2}
+
+
+def test_perplexity_by_hand():
+    index = tf.constant([[0, 0], [1, 1]])
+    np.testing.assert_allclose(perplexity(index, 5), 2.0, rtol=1e-6)
+    np.testing.assert_allclose(perplexity(tf.range(5), 5), 5.0, rtol=1e-6)
+    np.testing.assert_allclose(perplexity(tf.zeros([9], tf.int32), 5), 1.0)
+
+
+@pytest.mark.parametrize("strides", [(2,), (2, 2)])
+def test_the_rate_is_that_of_uniform_codes(strides):
+    model = vq_vae(strides=strides)
+    metrics = model.measure(tf.constant(BINARY[:4]), {}, tf.constant([1, 2])).metrics
+    places = sum((8 // 2**i) ** 2 for i in range(1, len(strides) + 1))
+    np.testing.assert_allclose(metrics["rate"], places * np.log(8), rtol=1e-5)
+    log_p = model.log_prob(BINARY[:4], num_importance_samples=3)
+    np.testing.assert_allclose(log_p, metrics["elbo"], rtol=1e-5)
+    assert {f"perplexity_{i + 1}" for i in range(len(strides))} <= set(metrics)
+
+
+def test_gradients_go_straight_through_and_hold_encodings_near():
+    """d loss / d e is that of the code, and 2 commitment (e - c) beside it."""
+    model = vq_vae(strides=(2,), commitment=0.5)
+    x = tf.constant(BINARY[:4])
+    e = tf.Variable(model.encode_heads[0](model.features(x, {})[0]))
+    draw = Sample(seed_words(0), 4)
+    prior = zoo.priors.StandardNormal(1).distribution(model)  # of no matter here
+    with tf.GradientTape(persistent=True) as tape:
+        code = model._quantise(draw, prior, tf.convert_to_tensor(e), 0)
+        picture = tf.reduce_sum(tf.sin(code))
+        held = tf.reduce_sum(draw.terms["commitment_1"])
+    nearest = model.codebooks[0](model.codebooks[0].nearest(e))
+    np.testing.assert_allclose(code, nearest, atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(picture, e), tf.cos(nearest), atol=1e-5)
+    np.testing.assert_allclose(tape.gradient(held, e), e - nearest, atol=1e-5)
+
+
+def test_training_uses_many_codes_and_rebuilds_the_images():
+    model = vq_vae()
+    model.compile(keras.optimizers.Adam(3e-3))
+    history = model.fit(BINARY, batch_size=32, epochs=6, verbose=0).history
+    assert history["distortion"][-1] < 0.8 * history["distortion"][0]
+    assert min(history["perplexity_1"][-1], history["perplexity_2"][-1]) > 2
+    top, bottom = model.encode(BINARY[:3])
+    assert (top.shape, bottom.shape) == ((3, 2, 2), (3, 4, 4))
+    assert top.dtype == bottom.dtype == tf.int32
+    np.testing.assert_allclose(
+        model.decode(top, bottom), model.reconstruct(BINARY[:3]), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strides": (3,)}, "strides must divide the image, together by 3"),
+        ({"strides": ()}, "`strides` must be at least 1"),
+        ({"num_codes": 0}, "`num_codes` must be at least 1"),
+        ({"commitment": -1.0}, "`commitment` must not be negative"),
+        ({"decay": 1.0}, r"`decay` must be in \[0, 1\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        vq_vae(**options)
