@@ -23,6 +23,7 @@ LATENT_DIM = 4
 GREY = (datasets.load_digits().images[:256, ..., None] / 16).astype("float32")
 LABELS = datasets.load_digits().target[:256].astype("int32")
 BINARY = np.random.default_rng(0).binomial(1, GREY).astype("float32")
+CODES = (GREY[:, ::2, ::2, 0] * 4).round().astype("int32")  # [256, 4, 4], 0 to 4
 _wine = datasets.load_wine().data[:128]
 TABLE = ((_wine - _wine.mean(0)) / _wine.std(0)).astype("float32")
 
@@ -228,6 +229,12 @@ def vq_vae(strides=(2, 2), **kwargs) -> zoo.VQVAE:
     return zoo.VQVAE(IMAGE, strides, **options)
 
 
+def pixelcnn(shape=(4, 4), **kwargs) -> zoo.PixelCNN:
+    """A tiny PixelCNN of a tiny VQ-VAE's lower codes."""
+    keras.utils.set_random_seed(0)
+    return zoo.PixelCNN(shape, **{"levels": 5, "channels": 8, "depth": 2, **kwargs})
+
+
 def with_prior(prior: type, **kwargs) -> Row:
     """A row of a VAE whose prior is the point."""
     return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)
@@ -309,6 +316,9 @@ CONFIGS = {
     "nvae": Row(lambda: nvae(), BINARY),
     "glow": Row(lambda: glow(), GREY),
     "vq_vae_2": Row(lambda: vq_vae(), BINARY),
+    "pixelcnn": Row(
+        lambda: pixelcnn(upper=(2, 2, 5)), {"x": CODES, "upper": CODES[:, ::2, ::2]}
+    ),
     "spatial_vae": Row(small_models.SpatialVAE, BINARY),
     "conditional_vae": Row(
         small_models.conditional_vae, {"x": BINARY, "label": LABELS}
@@ -344,5 +354,6 @@ BRIEF = (
     "nvae",
     "glow",
     "vq_vae_2",
+    "pixelcnn",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}

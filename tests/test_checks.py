@@ -282,7 +282,6 @@ def test_other_backends_are_refused():
         (zoo.VAE, {"free_bits": 2.0}),
         (zoo.VAE, {"num_samples": 2}),
         (zoo.Autoencoder, {"beta": 2.0}),
-        (zoo.Autoencoder, {"prior": zoo.StudentT(configs.LATENT_DIM)}),
         (zoo.Autoencoder, {"objective": ELBO()}),
         (zoo.BetaVAE, {"objective": ELBO()}),
         (zoo.CapacityVAE, {"objective": ELBO()}),

@@ -45,6 +45,7 @@ from zoo.variants.iaf_vae import IAFVAE
 from zoo.variants.iwae import IWAE
 from zoo.variants.ladder_vae import LadderVAE
 from zoo.variants.nvae import NVAE
+from zoo.variants.pixelcnn import PixelCNN
 from zoo.variants.sigma_vae import SigmaVAE
 from zoo.variants.vlae import VLAE
 from zoo.variants.vqvae import VQVAE

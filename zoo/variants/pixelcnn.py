@@ -1,0 +1,199 @@
+"""Gated PixelCNN: an exact model of maps of whole numbers, such as a VQ-VAE's codes."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from zoo import checks
+from zoo.draws import Sample, seed_words
+from zoo.generative import GenerativeModel, Measures
+from zoo.networks.gated import GatedConv
+
+
+@keras.saving.register_keras_serializable("zoo")
+class PixelCNN(GenerativeModel):
+    """log p(x) = sum_ij log p(x_ij | those above and left of it), row by row; exact.
+
+    With `upper` it is conditional, on a coarser map of whole numbers that `given` then
+    holds under that name: as a VQ-VAE's lower codes are on those above them.
+
+    `sample` keeps what every layer has computed: a row is finished once for the rows
+    below it, and each place costs one step of each layer instead of a whole network.
+    Codes are their own codes: `encode` and `decode` change nothing.
+
+    Args:
+        shape: height and width of x.
+        levels: x is 0, ..., levels - 1.
+        channels: of the layers.
+        depth: number of layers.
+        kernel_size: see `zoo.networks.GatedConv`.
+        upper: height, width and number of levels of the map that it is conditional on.
+        **kwargs: as for `zoo.GenerativeModel`.
+
+    Raises:
+        ValueError: if the sizes do not fit, or a number is too small.
+
+    Example:
+        prior = zoo.PixelCNN((7, 7), levels=128)
+        prior.fit(vq_vae.encode(images)[0])
+
+    Reference: van den Oord et al., "Conditional Image Generation with PixelCNN
+    Decoders", 2016.
+    """
+
+    exact = True
+    is_mass = True
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        levels: int,
+        channels: int = 64,
+        depth: int = 6,
+        kernel_size: int = 3,
+        upper: Sequence[int] | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.shape = tuple(shape)
+        self.levels = levels
+        self.channels = channels
+        self.depth = depth
+        self.kernel_size = kernel_size
+        self.upper = None if upper is None else tuple(upper)
+        checks.at_least(2, levels=levels)
+        checks.at_least(1, channels=channels, depth=depth, side=min(self.shape))
+        odd = kernel_size >= 3 and kernel_size % 2 == 1
+        checks.require(odd, "`kernel_size` must be odd, 3 or more.", f"{kernel_size=}")
+        self.embedding = keras.layers.Embedding(levels, channels, dtype="float32")
+        self.layers_ = [GatedConv(channels, kernel_size) for _ in range(depth)]
+        for layer in self.layers_:
+            layer.build()
+        dense = keras.layers.Dense
+        self.head = [dense(channels, "relu"), dense(levels)]
+        if upper is not None:
+            sides = zip(self.shape, self.upper[:2])
+            self.stride = tuple(side // small for side, small in sides)
+            whole = all(a * s == b for a, s, b in zip(upper, self.stride, self.shape))
+            wanted = "`shape` must be a multiple of that of `upper`."
+            checks.require(whole, wanted, f"{self.shape=}, {self.upper=}")
+            self.upper_embedding = keras.layers.Embedding(self.upper[2], channels)
+            conv = keras.layers.Conv2D
+            self.upper_conv = conv(channels, 3, padding="same", activation="relu")
+            self.upper_maps = [dense(4 * channels) for _ in self.layers_]
+
+    @property
+    def fields(self):
+        fields = {"x": self._field(self.shape, self.levels)}
+        if self.upper is not None:
+            fields["upper"] = self._field(self.upper[:2], self.upper[2])
+        return fields
+
+    @staticmethod
+    def _field(shape, levels):
+        return checks.Field(tuple(shape), "int32", (0, levels - 1))
+
+    def measure(self, x, given, seed, num_samples=None):
+        log_p = self._log_p(x, given)
+        return Measures({"negative_log_prob": -log_p}, {"log_prob": log_p}, x)
+
+    def log_prob(self, x, given=None):
+        return self._log_p(*self._as_batch(x, given))
+
+    def logits(self, x, given) -> tf.Tensor:
+        """Of every place, `[B, H, W, levels]`, each from what comes before it."""
+        e = self.embedding(x)
+        v = tf.pad(e, [[0, 0], [1, 0], [0, 0], [0, 0]])[:, :-1]  # from the row above
+        h = tf.pad(e, [[0, 0], [0, 0], [1, 0], [0, 0]])[:, :, :-1]  # from the left
+        for layer, c in zip(self.layers_, self._conditions(given)):
+            v, h = layer(v, h, c)
+        return self._head(h)
+
+    def encode(self, x, given=None):
+        return [self._as_batch(x, given)[0]]
+
+    def decode(self, *z, given=None):
+        (x,), leading = checks.check_codes(z, [self.shape], ["int32"])
+        return tf.reshape(x, tf.concat([leading, self.shape], axis=0))
+
+    def sample(self, n=1, given=None, *, seed=0):
+        """Maps `[n, H, W]`, int32; a seed, or one for each."""
+        given = self._as_given(given, n)
+        gumbel = tfd.Sample(tfd.Gumbel(0.0, 1.0), (*self.shape, self.levels))
+        noise, _ = Sample(seed_words(seed), n).take(gumbel)
+        return self._choose(noise, given)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _choose(self, noise, given):
+        """Each place's largest sum of logit and noise, `[n, H, W]`, in order.
+
+        With Gumbel noise `[n, H, W, levels]` that is a draw. Of every layer the loops
+        carry the vertical stack's last rows and the horizontal stack's last places.
+        """
+        height, width = self.shape
+        n, back = noise.shape[0] or tf.shape(noise)[0], self.layers_[0].back
+        conditions, half = self._conditions(given), 2 * self.channels
+
+        def one_row(i, e_above, rows, x):
+            v, found, new_rows = e_above[:, None], [], []
+            for layer, above, c in zip(self.layers_, rows, conditions):
+                strip = tf.concat([above, v], axis=1)
+                new_rows.append(strip[:, 1:])
+                part = None if c is None else tf.gather(c, [i], axis=1)[..., :half]
+                v, cross = layer.rows(strip, part)
+                found.append(cross)
+
+            def one_place(j, e_left, places, e_row, x_row):
+                h, new_places = e_left[:, None, None], []
+                parts = zip(self.layers_, places, found, conditions)
+                for layer, left, cross, c in parts:
+                    strip = tf.concat([left, h], axis=2)
+                    new_places.append(strip[:, :, 1:])
+                    part = None
+                    if c is not None:
+                        row = tf.gather(c, [i], axis=1)
+                        part = tf.gather(row, [j], axis=2)[..., half:]
+                    h = layer.columns(strip, tf.gather(cross, [j], axis=2), h, part)
+                logits = self._head(h)[:, 0, 0] + noise[:, i, j]
+                code = tf.argmax(logits, axis=-1, output_type=tf.int32)
+                e = self.embedding(code)
+                e_row, x_row = e_row.write(j, e), x_row.write(j, code)
+                return j + 1, e, new_places, e_row, x_row
+
+            start = tf.zeros((n, self.channels))
+            places = [tf.zeros((n, 1, back, self.channels)) for _ in self.layers_]
+            arrays = (tf.TensorArray(t, width) for t in (tf.float32, tf.int32))
+            *_, e_row, x_row = tf.while_loop(
+                lambda j, *_: j < width, one_place, (0, start, places, *arrays)
+            )
+            e_row = tf.transpose(e_row.stack(), [1, 0, 2])
+            return i + 1, e_row, new_rows, x.write(i, x_row.stack())
+
+        start = tf.zeros((n, width, self.channels))
+        rows = [tf.zeros((n, back, width, self.channels)) for _ in self.layers_]
+        *_, x = tf.while_loop(
+            lambda i, *_: i < height,
+            one_row,
+            (0, start, rows, tf.TensorArray(tf.int32, height)),
+        )
+        return tf.transpose(x.stack(), [2, 0, 1])
+
+    def _conditions(self, given) -> list:
+        """What every layer is told of `upper`, `[B, H, W, 4 C]`, or None."""
+        if self.upper is None:
+            return [None] * self.depth
+        maps = self.upper_conv(self.upper_embedding(given["upper"]))
+        down, across = self.stride
+        maps = tf.repeat(tf.repeat(maps, down, axis=1), across, axis=2)
+        return [tf.cast(dense(maps), tf.float32) for dense in self.upper_maps]
+
+    def _log_p(self, x, given):
+        codes = tfd.Independent(tfd.Categorical(self.logits(x, given)), 2)
+        return codes.log_prob(x)
+
+    def _head(self, h):
+        for dense in self.head:
+            h = dense(tf.nn.relu(h))
+        return tf.cast(h, tf.float32)
