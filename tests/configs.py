@@ -176,7 +176,8 @@ class Row(NamedTuple):
     build: Callable[[], zoo.GenerativeModel]
     data: np.ndarray | dict[str, np.ndarray]
     name: str = ""
-    brief: bool = False  # like another row but for one part: some tests are `slow`
+    alike: bool = False  # another row but for one part: most tests are `slow`
+    deep: bool = False  # many layers: what compiles it several times is `slow`
 
     def first(self, n: int) -> "Row":
         """The row with no more than its first n images."""
@@ -313,7 +314,7 @@ CONFIGS = {
     "categorical": Row(lambda: build(likelihood=zoo.Categorical(levels=17)), GREY),
     "biva": Row(lambda: biva(), BINARY),
     "vlae": Row(lambda: vlae(), BINARY),
-    "nvae": Row(lambda: nvae(), BINARY),
+    "nvae": Row(lambda: nvae((1, 1)), BINARY),
     "glow": Row(lambda: glow(), GREY),
     "vq_vae_2": Row(lambda: vq_vae(), BINARY),
     "pixelcnn": Row(
@@ -328,7 +329,7 @@ CONFIGS = {
 }
 
 # Like another row but for one part, which tests of its own know well.
-BRIEF = (
+ALIKE = (
     "vae_residual_bernoulli",
     "vae_table_normal",
     "vae_five_samples",
@@ -349,11 +350,8 @@ BRIEF = (
     "beta_vae",
     "mixture_prior",
     "iaf_iwae",
-    "biva",
-    "vlae",
-    "nvae",
-    "glow",
-    "vq_vae_2",
-    "pixelcnn",
 )
-CONFIGS |= {name: CONFIGS[name]._replace(brief=True) for name in BRIEF}
+# Of many layers, which XLA takes long for.
+DEEP = ("biva", "vlae", "nvae", "glow", "vq_vae_2", "pixelcnn")
+CONFIGS |= {name: CONFIGS[name]._replace(alike=True) for name in ALIKE}
+CONFIGS |= {name: CONFIGS[name]._replace(deep=True) for name in DEEP}

@@ -76,12 +76,17 @@ def grouped(name, *marks):
     return pytest.param(name, marks=[pytest.mark.xdist_group(name), *marks])
 
 
-# What costs most is `slow` for a row that is like another but for one part.
-costly = pytest.mark.parametrize(
-    "row",
-    [grouped(name, *[pytest.mark.slow] * row.brief) for name, row in CONFIGS.items()],
-    indirect=True,
-)
+def rows(slow):
+    """All rows as parameters, those for which `slow(row)` holds marked so."""
+    return pytest.mark.parametrize(
+        "row",
+        [grouped(n, *[pytest.mark.slow] * slow(row)) for n, row in CONFIGS.items()],
+        indirect=True,
+    )
+
+
+compiled = rows(slow=lambda row: row.alike or row.deep)
+costly = rows(slow=lambda row: row.alike)
 
 
 def traced_sizes(model):
@@ -144,6 +149,7 @@ def test_every_metric_is_what_its_name_says(row, trained):
     np.testing.assert_allclose(logs["loss"], loss, rtol=1e-5)
 
 
+@costly
 def test_one_graph_serves_every_step_and_does_not_grow(row, trained, model_and_graphs):
     (size,) = model_and_graphs[1]  # the step is traced once
     known = json.loads(GRAPH_SIZES.read_text())
@@ -194,11 +200,13 @@ def test_preset_round_trip(row, trained, tmp_path):
     assert_same_answers(copy, model, row)
 
 
+@costly
 def test_the_export_serves(row, trained):
     model, _ = trained
     assert_serves(model, row.first(5).data)
 
 
+@costly
 def test_training_repeats_with_its_seed(row):
     small = row.first(64)
     one, _ = train(small, epochs=1, run_eagerly=True)
@@ -206,7 +214,7 @@ def test_training_repeats_with_its_seed(row):
     assert_same_variables(one, two, atol=1e-6)  # threads may add in another order
 
 
-@costly
+@compiled
 def test_steps_per_execution_changes_nothing(row, trained):
     model, history = trained
     single, single_history = train(row, steps_per_execution=1)
@@ -214,7 +222,7 @@ def test_steps_per_execution_changes_nothing(row, trained):
     np.testing.assert_allclose(history["loss"], single_history["loss"], rtol=1e-4)
 
 
-@costly
+@compiled
 def test_xla_changes_nothing(row, monkeypatch):
     """With the noise held fixed, as XLA draws other numbers from the same seed."""
     monkeypatch.setattr(samplers, "normal", fixed_normal)
@@ -228,6 +236,7 @@ def test_xla_changes_nothing(row, monkeypatch):
     )
 
 
+@costly
 def test_bfloat16_networks_stay_finite(row):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model, history = train(row.first(64), epochs=1, run_eagerly=True)
@@ -248,6 +257,7 @@ def test_config_round_trip(row, trained):
     assert_same_answers(copy, model, row)
 
 
+@costly
 def test_keras_file_round_trip(row, trained, tmp_path):
     model, _ = trained
     model.save(tmp_path / "model.keras")

@@ -219,9 +219,16 @@ def test_predict_answers_for_every_image_in_order(options, digits):
     np.testing.assert_allclose(answers, model.reconstruct(digits), atol=1e-6)
 
 
-def test_two_devices_train_as_one():
+@pytest.mark.parametrize(
+    "classes",
+    [
+        pytest.param(["SigmaVAE"], id="losses and means that devices share"),
+        pytest.param(["VAE", "IAFVAE", "LadderVAE"], marks=pytest.mark.slow, id="more"),
+    ],
+)
+def test_two_devices_train_as_one(classes):
     code = (Path(__file__).parent / "two_devices.py").read_text()
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code, *classes], check=True)
 
 
 @pytest.mark.parametrize("asked", [None, True, False])

@@ -1,8 +1,10 @@
-"""Trains on two logical CPUs and on one: same weights, and `loss` is -elbo.
+"""Trains classes on two logical CPUs and on one: same weights, and `loss` is -elbo.
 
 A program of its own, as devices must be made before TensorFlow uses any. The latents
 are their posteriors' means: which noise an image gets depends on its place in a batch.
 """
+
+import sys
 
 import keras
 import numpy as np
@@ -47,7 +49,7 @@ tf.config.set_logical_device_configuration(cpu, two)
 both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 Sample.take = take_mean
 digits = np.random.default_rng(0).random((64, 8, 8, 1)).round().astype("float32")
-for kind in (zoo.VAE, zoo.SigmaVAE, zoo.IAFVAE, zoo.LadderVAE):
+for kind in (getattr(zoo, name) for name in sys.argv[1:]):
     alone = train(kind, digits)
     with both.scope():
         together = train(kind, digits)
