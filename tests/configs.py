@@ -350,6 +350,9 @@ ALIKE = (
     "beta_vae",
     "mixture_prior",
     "iaf_iwae",
+    "ladder_iwae",
+    "vae_conv_normal",
+    "iwae_doubly_reparameterised",
 )
 # Of many layers, which XLA takes long for.
 DEEP = ("biva", "vlae", "nvae", "glow", "vq_vae_2", "pixelcnn")

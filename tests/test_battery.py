@@ -173,6 +173,7 @@ def test_shapes(row, trained):
         assert log_weights(model, x, given).shape == (5, 4)
 
 
+@costly
 def test_answers_are_finite_and_repeat_with_their_seed(row, trained):
     model, _ = trained
     x, given = row.parts(4)
@@ -247,6 +248,7 @@ def test_bfloat16_networks_stay_finite(row):
     assert model.reconstruct(*row.parts(2)).dtype == model.fields["x"].dtype
 
 
+@costly
 def test_config_round_trip(row, trained):
     model, _ = trained
     config = json.loads(json.dumps(model.get_config()))

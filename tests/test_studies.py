@@ -64,8 +64,8 @@ def toy_sizes(monkeypatch, small):
         "compare_objectives_mnist",
         pytest.param("fit_iaf_toy", marks=pytest.mark.slow),
         pytest.param("compare_posteriors_toy", marks=pytest.mark.slow),
-        "compare_likelihoods_mnist",
-        "compare_reductions",
+        pytest.param("compare_likelihoods_mnist", marks=pytest.mark.slow),
+        pytest.param("compare_reductions", marks=pytest.mark.slow),
         "compare_sigmas_mnist",
     ],
 )
