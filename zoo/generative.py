@@ -79,10 +79,12 @@ class GenerativeModel(Model):
         x = given.pop("x")
         seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
         devices = tf.distribute.get_replica_context()
-        if devices and devices.num_replicas_in_sync > 1:
+        several = bool(devices) and devices.num_replicas_in_sync > 1
+        if several:
             seed = tf.random.fold_in(seed, devices.replica_id_in_sync_group)
         measures = self.measure(x, given, seed)
-        internals.drop_losses(self)
+        if several:
+            internals.drop_losses(self)  # those that the other devices have added
         for term in measures.terms.values():
             self.add_loss(tf.reduce_mean(term))
         batch_size = tf.shape(x)[0]

@@ -68,8 +68,8 @@ class PixelCNN(GenerativeModel):
         odd = kernel_size >= 3 and kernel_size % 2 == 1
         checks.require(odd, "`kernel_size` must be odd, 3 or more.", f"{kernel_size=}")
         self.embedding = keras.layers.Embedding(levels, channels, dtype="float32")
-        self.layers_ = [GatedConv(channels, kernel_size) for _ in range(depth)]
-        for layer in self.layers_:
+        self.gated = [GatedConv(channels, kernel_size) for _ in range(depth)]
+        for layer in self.gated:
             layer.build()
         dense = keras.layers.Dense
         self.head = [dense(channels, "relu"), dense(levels)]
@@ -82,7 +82,7 @@ class PixelCNN(GenerativeModel):
             self.upper_embedding = keras.layers.Embedding(self.upper[2], channels)
             conv = keras.layers.Conv2D
             self.upper_conv = conv(channels, 3, padding="same", activation="relu")
-            self.upper_maps = [dense(4 * channels) for _ in self.layers_]
+            self.upper_maps = [dense(4 * channels) for _ in self.gated]
 
     @property
     def fields(self):
@@ -107,7 +107,7 @@ class PixelCNN(GenerativeModel):
         e = self.embedding(x)
         v = tf.pad(e, [[0, 0], [1, 0], [0, 0], [0, 0]])[:, :-1]  # from the row above
         h = tf.pad(e, [[0, 0], [0, 0], [1, 0], [0, 0]])[:, :, :-1]  # from the left
-        for layer, c in zip(self.layers_, self._conditions(given)):
+        for layer, c in zip(self.gated, self._conditions(given)):
             v, h = layer(v, h, c)
         return self._head(h)
 
@@ -133,12 +133,12 @@ class PixelCNN(GenerativeModel):
         carry the vertical stack's last rows and the horizontal stack's last places.
         """
         height, width = self.shape
-        n, back = noise.shape[0] or tf.shape(noise)[0], self.layers_[0].back
+        n, back = noise.shape[0] or tf.shape(noise)[0], self.gated[0].back
         conditions, half = self._conditions(given), 2 * self.channels
 
         def one_row(i, e_above, rows, x):
             v, found, new_rows = e_above[:, None], [], []
-            for layer, above, c in zip(self.layers_, rows, conditions):
+            for layer, above, c in zip(self.gated, rows, conditions):
                 strip = tf.concat([above, v], axis=1)
                 new_rows.append(strip[:, 1:])
                 part = None if c is None else tf.gather(c, [i], axis=1)[..., :half]
@@ -147,7 +147,7 @@ class PixelCNN(GenerativeModel):
 
             def one_place(j, e_left, places, e_row, x_row):
                 h, new_places = e_left[:, None, None], []
-                parts = zip(self.layers_, places, found, conditions)
+                parts = zip(self.gated, places, found, conditions)
                 for layer, left, cross, c in parts:
                     strip = tf.concat([left, h], axis=2)
                     new_places.append(strip[:, :, 1:])
@@ -163,7 +163,7 @@ class PixelCNN(GenerativeModel):
                 return j + 1, e, new_places, e_row, x_row
 
             start = tf.zeros((n, self.channels))
-            places = [tf.zeros((n, 1, back, self.channels)) for _ in self.layers_]
+            places = [tf.zeros((n, 1, back, self.channels)) for _ in self.gated]
             arrays = (tf.TensorArray(t, width) for t in (tf.float32, tf.int32))
             *_, e_row, x_row = tf.while_loop(
                 lambda j, *_: j < width, one_place, (0, start, places, *arrays)
@@ -172,7 +172,7 @@ class PixelCNN(GenerativeModel):
             return i + 1, e_row, new_rows, x.write(i, x_row.stack())
 
         start = tf.zeros((n, width, self.channels))
-        rows = [tf.zeros((n, back, width, self.channels)) for _ in self.layers_]
+        rows = [tf.zeros((n, back, width, self.channels)) for _ in self.gated]
         *_, x = tf.while_loop(
             lambda i, *_: i < height,
             one_row,
