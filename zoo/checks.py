@@ -84,13 +84,21 @@ def check_source(source, fields: dict[str, Field]) -> None:
         check_source(source[0], fields)
     elif isinstance(source, dict) or hasattr(source, "shape"):
         check_arrays(source if isinstance(source, dict) else {"x": source}, fields)
+    else:
+        wanted = "Data must be an array, a dict of arrays or a data set."
+        several = hasattr(source, "__iter__") and not isinstance(source, str)
+        require(several, wanted, repr(source))
 
 
 def check_codes(codes, shapes, dtypes) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Codes `[..., *shape]` of the upper layers as rows, and their leading axes."""
     layers = f"`decode` takes one to {len(shapes)} layers of latents."
     require(0 < len(codes) <= len(shapes), layers, len(codes))
-    codes = [tf.convert_to_tensor(z, dtype) for z, dtype in zip(codes, dtypes)]
+    try:
+        codes = [tf.convert_to_tensor(z, dtype) for z, dtype in zip(codes, dtypes)]
+    except (TypeError, ValueError):
+        wanted = f"Latents must be arrays of {' and '.join(map(str, dtypes))}."
+        require(False, wanted, ", ".join(type(z).__name__ for z in codes))
     for z, shape in zip(codes, shapes):
         fits = z.shape.rank > len(shape) and tuple(z.shape[-len(shape) :]) == shape
         wanted = f"Latents must have shape {_shown('...', *shape)}."

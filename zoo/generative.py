@@ -152,13 +152,21 @@ class GenerativeModel(Model):
 
     def _as_batch(self, x, given=None):
         """x and the conditions as tensors of their fields' dtypes, checked."""
-        data = {"x": x, **(given or {})}
+        data = {"x": x, **self._named(given)}
         checks.check_arrays(data, self.fields)
         data = {k: tf.cast(v, self.fields[k].dtype) for k, v in data.items()}
         return data.pop("x"), data
 
+    @staticmethod
+    def _named(given) -> dict:
+        wanted = "`given` must be a dict of conditions by name."
+        good = given is None or isinstance(given, dict)
+        checks.require(good, wanted, type(given).__name__)
+        return given or {}
+
     def _as_given(self, given, rows) -> dict[str, tf.Tensor]:
         """The conditions as tensors, one for each of as many rows, checked."""
         fields = {k: f for k, f in self.fields.items() if k != "x"}
-        checks.check_arrays(given or {}, fields, rows)
+        given = self._named(given)
+        checks.check_arrays(given, fields, rows)
         return {k: tf.cast(given[k], fields[k].dtype) for k in fields}

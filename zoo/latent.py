@@ -1,5 +1,6 @@
 """Models with latents: one walk through them infers, and generates."""
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -138,6 +139,8 @@ class LatentVariableModel(GenerativeModel):
         With a seed for each image, `[n]`, an image is what its own seed gives alone.
         """
         if not tf.is_tensor(n):
+            whole = isinstance(n, int | np.integer)
+            checks.require(whole, "`n` must be a whole number.", f"n={n}")
             checks.at_least(1, n=n)
         given, words = self._as_given(given, n), seed_words(seed)
         if words.shape.rank == 2:

@@ -25,7 +25,8 @@ class Trainer(internals.PipelineUser):
     def fit(self, x=None, *args, validation_data=None, **kwargs):
         checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
         self.check(x)
-        self.check(validation_data)
+        if validation_data is not None:
+            self.check(validation_data)
         y = args[0] if args else kwargs.get("y")
         wanted = "`metrics` compare y with the output: `fit(x, x)` gives them a y."
         alone = y is None and (isinstance(x, dict) or hasattr(x, "shape"))

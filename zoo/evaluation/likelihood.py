@@ -6,6 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo import checks
+
+ARRAYS = np.ndarray, tf.Tensor, list
+
 
 def log_prob(
     model: keras.Model,
@@ -40,7 +44,7 @@ def log_prob(
         ValueError: if the data are not what the model was built for.
     """
     options = {"num_importance_samples": num_importance_samples, "chunk": chunk}
-    count = None if isinstance(x, tf.data.Dataset) else -(-len(x) // batch_size)
+    count = -(-len(x) // batch_size) if isinstance(x, ARRAYS) else None
     bar = keras.utils.Progbar(count, verbose=verbose)
     results = []
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
@@ -67,6 +71,8 @@ def batches(
 ) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Batches of x and of its conditions, in order; a data set's are its own."""
     data = {"x": x, **(given or {})}
+    wanted = "`x` must be an array or a data set."
+    checks.require(isinstance(x, (*ARRAYS, tf.data.Dataset)), wanted, repr(x))
     if isinstance(x, tf.data.Dataset):
         for element in x:
             rows = element[0] if isinstance(element, tuple) else element
