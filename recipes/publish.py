@@ -28,6 +28,7 @@ def publish(
     *,
     about: str,
     binarise: bool = False,
+    more: dict[str, dict] | None = None,
 ) -> Path:
     """Evaluates a model once on the test set and writes its entry in the run's folder.
 
@@ -37,6 +38,7 @@ def publish(
         data: its data set.
         about: what the entry is and what it compares with, for its card.
         binarise: whether it was trained on binarised images.
+        more: figures of merit that the recipe has measured itself.
 
     Returns:
         The entry's folder.
@@ -57,7 +59,10 @@ def publish(
         "epochs": run.epochs,
         "seconds": round(sum(epoch["seconds"] for epoch in run.history)),
         "machine": describe_machine(),
-        "metrics": measure(model, measured, run.num_importance_samples),
+        "metrics": {
+            **measure(model, measured, run.num_importance_samples),
+            **(more or {}),
+        },
         "check": check(model, images),
     }
     entry = zoo.presets.save(model, run.folder / run.name, metadata)
@@ -89,21 +94,21 @@ def measure(
         seconds = time.perf_counter() - started
         nll = -float(np.mean(log_p, dtype=np.float64))
         error = float(np.std(log_p, dtype=np.float64)) / math.sqrt(len(images))
-        metrics["nll"] = _figure(nll, "nats", many, standard_error=error)
-        metrics["nll_seconds"] = _figure(seconds, "s", many)
+        metrics["nll"] = figure(nll, "nats", many, standard_error=error)
+        metrics["nll_seconds"] = figure(seconds, "s", many)
         if model.is_mass:
             bits = zoo.bounds.bits_per_dim(-nll, model.event_shape)
-            metrics["bits_per_dim"] = _figure(bits, "bits", many)
+            metrics["bits_per_dim"] = figure(bits, "bits", many)
     layers = [rate for name, rate in info.items() if name.startswith("rate_")]
     for name, value in info.items():
         if isinstance(value, float) and not name.startswith("rate_"):
-            metrics[name] = _figure(value, "nats", one)
-    metrics["active_units"] = _figure(
+            metrics[name] = figure(value, "nats", one)
+    metrics["active_units"] = figure(
         info["active_units"], "units per layer", "variance of the code above 0.01"
     )
     if "rate" in info:
         layers = layers or [info["rate"]]
-        metrics["layer_rates"] = _figure(layers, "nats per layer", one)
+        metrics["layer_rates"] = figure(layers, "nats per layer", one)
     return metrics
 
 
@@ -204,5 +209,6 @@ of other images say nothing about how natural they are.
 """
 
 
-def _figure(value, unit: str, protocol: str, **more) -> dict:
+def figure(value, unit: str, protocol: str, **more) -> dict:
+    """A figure of merit as an entry records it."""
     return {"value": value, "unit": unit, "protocol": protocol, **more}

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from tests.configs import BINARY, vq_vae
+from tests.configs import BINARY, pixelcnn, vq_vae
 from zoo.draws import Sample, seed_words
 from zoo.heads import Codebook
 from zoo.heads.codebook import perplexity
@@ -106,6 +106,15 @@ def test_training_uses_many_codes_and_rebuilds_the_images():
     np.testing.assert_allclose(
         model.decode(top, bottom), model.reconstruct(BINARY[:3]), atol=1e-6
     )
+
+
+def test_images_of_learned_priors_go_down_the_levels():
+    model = vq_vae()
+    top, bottom = pixelcnn((2, 2), levels=8), pixelcnn(levels=8, upper=(2, 2, 8))
+    images = model.sample_from([top, bottom], 3, seed=5)
+    upper = top.sample(3, seed=5)
+    lower = bottom.sample(3, {"upper": upper}, seed=6)
+    np.testing.assert_array_equal(images, model.decode(upper, lower))
 
 
 @pytest.mark.parametrize(

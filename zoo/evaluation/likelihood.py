@@ -37,7 +37,8 @@ def log_prob(
         num_importance_samples: draws K per image; nothing to an exact model.
         batch_size: images at a time.
         chunk: draws of each image at a time.
-        seed: seed of the draws; batches use consecutive seeds.
+        seed: seed of the draws; batches use consecutive seeds. Another `batch_size` or
+            `chunk` makes other draws of it.
         verbose: 0 for silence, 1 for a progress bar.
 
     Raises:

@@ -139,6 +139,18 @@ class VQVAE(LatentVariableModel):
     def likelihood(self, out, given):
         return self.likelihood_head(tf.cast(self.image(out), tf.float32))
 
+    def sample_from(self, priors, n: int = 1, *, seed: int = 0) -> tf.Tensor:
+        """Images `[n, *event_shape]` whose codes come from learned priors.
+
+        There is one for each level, top level first: a `PixelCNN` of the level's codes,
+        and below the top `given` those of the level above as `upper`.
+        """
+        codes = []
+        for i, prior in enumerate(priors):
+            given = {"upper": codes[-1]} if codes else {}
+            codes.append(prior.sample(n, given, seed=seed + i))
+        return self.decode(*codes)
+
     def reports(self, draw):
         names = self.names_of_layers("perplexity", len(draw.latents))
         return {
