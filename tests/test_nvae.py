@@ -12,7 +12,7 @@ from tests.configs import BINARY, nvae
 from zoo.draws import Given, Mean, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.heads.residual_normal import soft_clip
-from zoo.networks import Cell, SqueezeExcitation
+from zoo.networks import Cell, SpectralPenalty, SqueezeExcitation
 from zoo.objectives import ELBO, BalancedELBO
 
 
@@ -76,6 +76,34 @@ def test_a_cell_has_the_papers_parts_and_starts_near_the_identity(
     last = cell.parts[-2]  # before squeeze-excitation
     last.kernel.assign(tf.zeros_like(last.kernel))
     np.testing.assert_array_equal(cell(y), y)
+
+
+def test_the_spectral_penalty_is_the_largest_singular_value(rng):
+    kernel = tf.constant(rng.normal(size=(3, 3, 4, 5)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        penalty = SpectralPenalty(0.5, iterations=200)(kernel)
+    u, s, v = np.linalg.svd(np.float64(kernel).reshape(36, 5), full_matrices=False)
+    np.testing.assert_allclose(penalty, 0.5 * s[0], rtol=1e-5)
+    gradient = tape.gradient(penalty, kernel).numpy().reshape(36, 5)
+    np.testing.assert_allclose(gradient, 0.5 * np.outer(u[:, 0], v[0]), atol=1e-4)
+    # Few iterations come near from below.
+    assert 0.45 * s[0] < SpectralPenalty(0.5)(kernel) <= penalty + 1e-4
+
+
+def test_the_penalty_is_in_the_loss_and_not_in_the_elbo():
+    x = BINARY[:8]
+    free, held = (nvae((1,), spectral=weight) for weight in (0.0, 0.1))
+    held.set_weights(free.get_weights())
+    for model in (free, held):
+        model.compile("sgd")
+    (one, two) = (m.evaluate(x, verbose=0, return_dict=True) for m in (free, held))
+    assert one["elbo"] == pytest.approx(two["elbo"], rel=1e-5)
+    kernels = [w for w in held.trainable_weights if "kernel" in w.name]
+    cells = [w for w in kernels if len(w.shape) == 4 and w.regularizer]
+    assert len(cells) == 6  # two in each of three cells
+    largest = [np.linalg.svd(np.reshape(w, (-1, w.shape[-1])))[1][0] for w in cells]
+    assert two["loss"] - one["loss"] == pytest.approx(0.1 * sum(largest), rel=0.05)
 
 
 def test_one_group_is_a_vae_by_hand():

@@ -47,26 +47,31 @@ class Cell(layers.Layer):
             5 x 5 of each channel alone, one back to all channels: the decoder's cell
             of the paper. The one of 5 x 5 stays float32.
         expansion: see "depthwise".
+        regularizer: of the convolutions' kernels, such as a `SpectralPenalty`.
 
     Reference: Vahdat & Kautz, "NVAE", 2020, figure 3.
     """
 
-    def __init__(self, kind: str = "plain", expansion: int = 6, **kwargs):
+    def __init__(
+        self, kind: str = "plain", expansion: int = 6, regularizer=None, **kwargs
+    ):
         super().__init__(**kwargs)
         wanted = "`kind` must be plain or depthwise."
         checks.require(kind in ("plain", "depthwise"), wanted, f"{kind=}")
         self.kind = kind
         self.expansion = expansion
+        self.regularizer = keras.regularizers.get(regularizer)
 
     def build(self, shape):
         channels, wide = shape[-1], self.expansion * shape[-1]
         options = {"padding": "same", "use_bias": False, "dtype": self.dtype_policy}
+        held = {**options, "kernel_regularizer": self.regularizer}
         if self.kind == "plain":
-            convs = [layers.Conv2D(channels, 3, **options) for _ in range(2)]
+            convs = [layers.Conv2D(channels, 3, **held) for _ in range(2)]
         else:
-            one_by_one = layers.Conv2D(wide, 1, **options)
+            one_by_one = layers.Conv2D(wide, 1, **held)
             depthwise = layers.DepthwiseConv2D(5, **{**options, "dtype": "float32"})
-            convs = [one_by_one, depthwise, layers.Conv2D(channels, 1, **options)]
+            convs = [one_by_one, depthwise, layers.Conv2D(channels, 1, **held)]
         self.parts = []
         for conv in convs:
             norm = layers.BatchNormalization(momentum=0.95, dtype="float32")

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from zoo import checks
 from zoo.heads import ResidualNormal
 from zoo.latent import LatentVariableModel
-from zoo.networks import Cell
+from zoo.networks import Cell, SpectralPenalty
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -37,6 +37,7 @@ class NVAE(LatentVariableModel):
         channels: of the maps of the finest scale.
         cells: number of cells between two groups, in both directions.
         kind: of the decoder's cells, "plain" or "depthwise"; see `zoo.networks.Cell`.
+        spectral: weight of the cells' `zoo.networks.SpectralPenalty`; 0 for none.
         **kwargs: as for `zoo.LatentVariableModel`.
 
     Raises:
@@ -57,6 +58,7 @@ class NVAE(LatentVariableModel):
         channels: int = 32,
         cells: int = 2,
         kind: str = "depthwise",
+        spectral: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -66,9 +68,11 @@ class NVAE(LatentVariableModel):
         self.channels = channels
         self.cells = cells
         self.kind = kind
+        self.spectral = spectral
         *size, image_channels = self.image_shape
         checks.at_least(1, groups=min(self.groups, default=0), latent_dim=latent_dim)
         checks.at_least(1, channels=channels, cells=cells)
+        checks.not_negative(spectral=spectral)
         coarsest = 2 ** len(self.groups)
         wanted = f"{len(self.groups)} scales must halve the image without a rest."
         halves = all(side % coarsest == 0 for side in size)
@@ -78,15 +82,19 @@ class NVAE(LatentVariableModel):
         scales = [s for s, count in enumerate(self.groups) for _ in range(count)]
         widths = [channels * 2**s for s in scales]
         halving = [True, *(a != b for a, b in itertools.pairwise(scales))]
-        self.up = [tower(w, cells, halve) for w, halve in zip(widths, halving)]
+        held = SpectralPenalty(spectral) if spectral else None
+        self.up = [tower(w, cells, held, halve) for w, halve in zip(widths, halving)]
         self.posteriors = [ResidualNormal(latent_dim) for _ in widths]
         self.priors = [ResidualNormal(latent_dim) for _ in widths[:-1]]
         self.mix = [layers.Conv2D(width, 1) for width in widths]
-        self.down = [tower(width, cells, kind=kind) for width in widths]
+        self.down = [tower(width, cells, held, kind=kind) for width in widths]
         below = zip([channels, *widths], halving)
         self.grow = [double(width) if halved else None for width, halved in below]
         params = image_channels * self.likelihood_head.params_per_channel
-        self.pixels = [Cell(kind), layers.Conv2D(params, 3, padding="same")]
+        self.pixels = [
+            Cell(kind, regularizer=held),
+            layers.Conv2D(params, 3, padding="same"),
+        ]
         self.sides = tuple(side // coarsest for side in size)
         self.top = self.add_weight(
             (*self.sides, widths[-1]), "random_normal", name="top"
@@ -123,10 +131,11 @@ class NVAE(LatentVariableModel):
         return self.likelihood_head(tf.cast(conv(tf.nn.swish(cell(out))), tf.float32))
 
 
-def tower(width: int, cells: int, halve=False, kind="plain") -> keras.Sequential:
+def tower(width, cells: int, held, halve=False, kind="plain") -> keras.Sequential:
     """Cells, behind a convolution that halves the maps where asked."""
     first = [layers.Conv2D(width, 3, 2, "same")] if halve else []
-    return keras.Sequential([*first, *(Cell(kind) for _ in range(cells))])
+    behind = [Cell(kind, regularizer=held) for _ in range(cells)]
+    return keras.Sequential([*first, *behind])
 
 
 def double(width: int) -> keras.Sequential:
