@@ -12,6 +12,7 @@ from recipes import datasets
 from tests import configs
 from tests.configs import LinearGaussian
 from zoo import evaluation
+from zoo.draws import batch_seed
 from zoo.evaluation.likelihood import batches
 
 
@@ -206,3 +207,9 @@ def test_codes_of_a_data_set_are_those_of_its_images(digits):
     for code, expected in zip(codes, ladder.encode(digits), strict=True):
         # Matrix products of another size may round differently.
         np.testing.assert_allclose(code, expected, atol=1e-5)
+
+
+def test_batches_share_no_noise_with_those_of_another_seed():
+    seeds = {int(batch_seed(seed, index)) for seed in range(9) for index in range(9)}
+    assert len(seeds) == 81
+    assert not seeds & set(range(100))

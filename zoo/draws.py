@@ -21,6 +21,11 @@ def seed_words(seed) -> tf.Tensor:
     return tf.bitcast(tf.cast(seed, tf.int64), tf.int32)
 
 
+def batch_seed(seed, index: int) -> tf.Tensor:
+    """The seed of a batch: other seeds and other batches share none of its noise."""
+    return tf.bitcast(tf.random.fold_in(seed_words(seed), index), tf.int64)
+
+
 class Draw:
     """Takes the latents of one walk and keeps the record of it.
 

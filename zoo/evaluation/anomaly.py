@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import bounds, checks
-from zoo.draws import UpperSample, seed_words
+from zoo.draws import UpperSample, batch_seed, seed_words
 from zoo.evaluation.likelihood import batches
 
 
@@ -40,7 +40,7 @@ def log_prob_above(
         num_importance_samples: draws K per image.
         batch_size: images at a time.
         chunk: draws of each image at a time.
-        seed: seed of the draws; batches use consecutive seeds.
+        seed: seed of the draws.
 
     Raises:
         ValueError: if the data are not what the model was built for, if it has no
@@ -66,7 +66,8 @@ def log_prob_above(
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
         sums = []
         for start in range(0, total, chunk):
-            key = tf.random.fold_in(seed_words(seed + index), start // chunk)
+            key = seed_words(batch_seed(seed, index))
+            key = tf.random.fold_in(key, start // chunk)
             count = tf.constant(min(chunk, total - start))
             sums.append(log_sum(rows, conditions, key, count))
         results.append(tf.reduce_logsumexp(sums, axis=0).numpy() - np.log(total))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.draws import seed_words
+from zoo.draws import batch_seed, seed_words
 from zoo.evaluation.likelihood import batches
 
 
@@ -43,7 +43,7 @@ def information(
 
     metrics, codes = [], []
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
-        values = measure(rows, conditions, tf.constant(seed + index, tf.int64))
+        values = measure(rows, conditions, batch_seed(seed, index))
         metrics.append({k: np.reshape(v, [-1, len(rows)]) for k, v in values.items()})
         codes.append([code.numpy() for code in model.encode(rows, conditions)])
     result = {

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import checks
+from zoo.draws import batch_seed
 
 ARRAYS = np.ndarray, tf.Tensor, list
 
@@ -37,8 +38,7 @@ def log_prob(
         num_importance_samples: draws K per image; nothing to an exact model.
         batch_size: images at a time.
         chunk: draws of each image at a time.
-        seed: seed of the draws; batches use consecutive seeds. Another `batch_size` or
-            `chunk` makes other draws of it.
+        seed: seed of the draws. Another `batch_size` or `chunk` makes other draws.
         verbose: 0 for silence, 1 for a progress bar.
 
     Raises:
@@ -49,7 +49,7 @@ def log_prob(
     bar = keras.utils.Progbar(count, verbose=verbose)
     results = []
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
-        more = {} if model.exact else {**options, "seed": seed + index}
+        more = {} if model.exact else {**options, "seed": batch_seed(seed, index)}
         results.append(model.log_prob(rows, conditions, **more).numpy())
         bar.update(index + 1, values=[("nats", np.mean(np.concatenate(results)))])
     return np.concatenate(results)
