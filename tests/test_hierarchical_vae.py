@@ -11,7 +11,7 @@ from scipy import stats
 import zoo
 from tests.configs import BINARY, LATENT_DIM, build, optimizer
 from zoo import bounds
-from zoo.draws import Sample, seed_words
+from zoo.draws import Sample, batch_seed, seed_words
 from zoo.evaluation import information
 from zoo.heads import ConditionalNormal
 from zoo.objectives import ELBO
@@ -340,7 +340,7 @@ def test_information_reports_every_layer(trained):
     report = information(trained, BINARY, batch_size=len(BINARY), seed=9)
     codes = [code.numpy() for code in trained.encode(BINARY)]
     assert report["active_units"] == [int((c.var(0) > 0.01).sum()) for c in codes]
-    draw, _ = inferred(trained, BINARY, seed=9)
+    draw, _ = inferred(trained, BINARY, seed=batch_seed(9, 0))
     rates = [np.mean(bounds.rate(latent)) for latent in draw.latents]
     found = [report[f"rate_{i}"] for i in (3, 2, 1)]
     np.testing.assert_allclose(found, rates, rtol=ROUNDING)

@@ -10,7 +10,7 @@ import zoo
 from tests.configs import BINARY, CONFIGS, GREY, LABELS, optimizer
 from tests.small_models import RealNVP, SpatialVAE, conditional_vae, vq_vae
 from zoo import bounds
-from zoo.draws import Sample, seed_words
+from zoo.draws import Sample, batch_seed, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
 
 X = BINARY[:6]
@@ -273,6 +273,7 @@ def test_evaluation_takes_every_model(name, shapes):
     model, (x, given) = CONFIGS[name].build(), CONFIGS[name].parts(20)
     more = {"num_importance_samples": 3, "chunk": 2}
     nats = zoo.evaluation.log_prob(model, x, given, **more, batch_size=20, verbose=0)
+    more["seed"] = batch_seed(0, 0)
     expected = model.log_prob(x, given, **({} if model.exact else more))
     np.testing.assert_allclose(nats, expected, rtol=1e-5)
     found = zoo.evaluation.information(model, x, given, batch_size=8)
