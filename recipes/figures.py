@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 import zoo
-from zoo.draws import Sample, seed_words
+from zoo.draws import SampleEach, seed_words
 
 
 def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
@@ -71,27 +71,23 @@ def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> 
     do, and those below follow from what is drawn, each with the same noise. The first
     image is the same in all rows.
     """
-    rows = []
-    for varied in range(len(model.latent_shapes)):
-        out = model.walk(OneLevel(seed, columns, varied), None, {})
+    rows, shapes = [], [field.shape for field in model.latent_fields.values()]
+    for varied in range(len(shapes)):
+        out = model.walk(OneLevel(seed, columns, varied, shapes), None, {})
         rows.append(model.likelihood(out, {}).mean().numpy())
-    return grid(rows, model.names_of_layers("z", len(rows)))
+    return grid(rows, list(model.latent_fields))
 
 
-class OneLevel(Sample):
+class OneLevel(SampleEach):
     """Draws with the same noise for every row, but for the layer `varied`."""
 
-    def __init__(self, seed: int, rows: int, varied: int):
-        super().__init__(tf.tile(seed_words(seed)[None], [rows, 1]), rows)
-        self.varied = varied
-
-    def take(self, distribution):
-        each = [tf.random.fold_in(seed, i) for i, seed in enumerate(self.seed)]
-        z, _ = super().take(distribution)
-        if len(self.latents) == self.varied:
-            others, _ = Sample(tf.stack(each), self.rows).take(distribution)
-            z = tf.concat([z[:1], others[1:]], axis=0)
-        return z, None
+    def __init__(self, seed: int, rows: int, varied: int, shapes):
+        words = seed_words(seed)
+        super().__init__(tf.tile(words[None], [rows, 1]), shapes)
+        others = tf.stack([tf.random.fold_in(words, row) for row in range(rows)])
+        pairs = zip(self.layers[varied], SampleEach(others, shapes).layers[varied])
+        mixed = [tf.concat([kept[:1], other[1:]], axis=0) for kept, other in pairs]
+        self.layers[varied] = mixed
 
 
 def latent_space(
@@ -111,7 +107,7 @@ def latent_space(
     for label in np.unique(labels):
         where = labels == label
         axes.scatter(*codes[where].T, s=4, color=cm.tab10(label % 10), label=str(label))
-    if model.latent_shapes == [(2,)]:
+    if of_two_dimensions(model):
         _show_decoded(axes, model, np.float32([[-1, 1], [1, 1]]))
     axes.legend(
         markerscale=3,
@@ -143,7 +139,7 @@ def _show_decoded(axes, model, points: np.ndarray) -> None:
 
 
 def decoded_grid(model: zoo.GenerativeModel, side: int = 17) -> Figure:
-    """Images of a two-dimensional latent space, z_1 to the right and z_2 upwards.
+    """Images of a latent space of two dimensions, the first to the right.
 
     The lines of the grid hold equal shares of the prior N(0, I), outermost 1 %.
     """
@@ -187,14 +183,14 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
     pictures, labels = {"samples": samples(model)}, data.labels["test"]
     if has_latents(model):
         pictures["reconstructions"] = reconstructions(model, images[:10])
-    if len(getattr(model, "latent_shapes", ())) > 1:
+    if len(getattr(model, "latent_fields", ())) > 1:
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):
         pictures["traversal"] = traversal(model, images[:1000])
         if labels is not None:
             codes = latent_space(model, images[:3000], labels[:3000])
             pictures["latent_space"] = codes
-        if model.latent_shapes == [(2,)]:
+        if of_two_dimensions(model):
             pictures["decoded_grid"] = decoded_grid(model)
     if epochs:
         pictures["history"] = history(epochs)
@@ -207,8 +203,13 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
 
 def has_latents(model: zoo.GenerativeModel, ndims: int | None = None) -> bool:
     """Whether a model draws latents, and each of `ndims` axes where that is given."""
-    shapes = getattr(model, "latent_shapes", [])
-    return bool(shapes) and all(ndims in (None, len(shape)) for shape in shapes)
+    fields = getattr(model, "latent_fields", {}).values()
+    return bool(fields) and all(ndims in (None, len(f.shape)) for f in fields)
+
+
+def of_two_dimensions(model: zoo.GenerativeModel) -> bool:
+    """Whether a model has one latent, of two dimensions."""
+    return [f.shape for f in model.latent_fields.values()] == [(2,)]
 
 
 def as_array(figure: Figure) -> np.ndarray:

@@ -61,6 +61,11 @@ def optimizer() -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(0.01, epsilon=1e-3)
 
 
+def shapes(model: zoo.LatentVariableModel) -> dict[str, tuple[int, ...]]:
+    """Of one z of every latent layer, top layer first."""
+    return {name: field.shape for name, field in model.latent_fields.items()}
+
+
 def snapshot(model: keras.Model) -> dict[str, np.ndarray]:
     """Every variable of a model, its optimizer's included."""
     variables = list(model.variables)

@@ -78,7 +78,7 @@ def examples(model, data, batch):
     inputs, rows = {"x": x, **given}, [part(slice(i, i + 1)) for i in range(batch)]
     seed, seeds = np.int64(batch), batch + np.arange(batch)
     codes = model.encode(x, given)
-    names = model.names_of_layers("z", len(codes)) if codes[1:] else ["z"]
+    names = model.latent_names(len(codes))
     codes = dict(zip(names, codes))
     mean = model.decode(*codes.values(), given=given)
     images = model.sample(batch, given, seed=seed)

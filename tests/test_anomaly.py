@@ -23,9 +23,8 @@ def above_by_hand(toy, model):
     z_2 is N(m, v) with m itself normal in bottom-up inference, where it depends on what
     was taken for z_1; all of the rest is linear and normal.
     """
-    features = model.features(toy.x, {})
+    first = diagonal_normal(model.posterior(model.features(toy.x, {})))
     if isinstance(model, HierarchicalVAE):
-        first = diagonal_normal(model.posterior(features))
         (upwards,) = model.bottom_up
         at_axes = upwards(np.concatenate([np.zeros([1, 3]), np.eye(3)]))
         offset, *means = np.float64(at_axes.mean())
@@ -33,7 +32,6 @@ def above_by_hand(toy, model):
         m = np.float64(first.mean()) @ kernel + offset
         covs = np.einsum("ai,na,aj->nij", kernel, np.float64(first.variance()), kernel)
     else:
-        first = diagonal_normal(model.posterior(features[0]))
         m, v = np.float64(first.mean()), np.float64(first.variance())[0]
         covs = np.zeros([len(m), 2, 2])
     rate = (v - np.log(v) - 1).sum() + (m**2).sum(1) + np.trace(covs, axis1=1, axis2=2)
@@ -105,7 +103,7 @@ def test_without_lower_latents_it_is_the_plain_bound(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_lowest_latents_come_from_their_priors(name):
     model, x = MODELS[name](), tf.constant(BINARY[:2])
-    layers = len(model.latent_shapes)
+    layers = len(model.latent_fields)
     for k in range(layers + 1):
         draw = UpperSample(seed_words(0), 3 * 2, 3, layers - k)
         model.walk(draw, model.features(x, {}), {})

@@ -137,8 +137,7 @@ def test_every_metric_is_what_its_name_says(row, trained):
     terms, metrics, _ = model.measure(x, given, seed_words(0))
     expected = {"loss", *terms, *metrics}
     if isinstance(model, zoo.LatentVariableModel):
-        layers = len(model.latent_shapes)
-        rates = [f"rate_{i}" for i in range(layers, 0, -1)] if layers > 1 else ["rate"]
+        rates = [name.replace("z", "rate") for name in model.latent_fields]
         expected |= {"elbo", "rate", "distortion", *rates}
         total = sum(logs[name] for name in rates)
         np.testing.assert_allclose(logs["rate"], total, rtol=1e-5)
@@ -168,8 +167,9 @@ def test_shapes(row, trained):
     assert model.sample(4, given).shape == x.shape
     assert log_prob(model, x, given).shape == (4,)
     if isinstance(model, zoo.LatentVariableModel):
-        assert [code.shape for code in codes] == [(4, *s) for s in model.latent_shapes]
-        assert [code.dtype for code in codes] == model.latent_dtypes
+        for code, field in zip(codes, model.latent_fields.values(), strict=True):
+            assert code.shape == (4, *field.shape)
+            assert code.dtype == field.dtype
         assert log_weights(model, x, given).shape == (5, 4)
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from scipy import signal
 
 import zoo
-from tests.configs import BINARY, biva
+from tests.configs import BINARY, biva, shapes
 from tests.test_hierarchical_vae import log_ratio, normal_rate
 from zoo import bounds
 from zoo.draws import Draw, Sample, seed_words
@@ -157,8 +157,8 @@ def test_the_model_is_numpys(bottom_up_dims):
         for latent, pair, ratio in zip(latents, pairs, ratios)
     ]
     measures = model.measure(tf.constant(X), {}, seed_words(5), num_samples=3)
-    for name, rate in zip(model.names_of_layers("rate", len(rates)), rates):
-        found = measures.metrics[name]
+    for name, rate in zip(model.latent_fields, rates, strict=True):
+        found = measures.metrics[name.replace("z", "rate")]
         np.testing.assert_allclose(found, rate, rtol=ROUNDING, atol=ROUNDING)
     np.testing.assert_allclose(measures.metrics["rate"], sum(rates), rtol=ROUNDING)
     sampled = [latent.sampled_rate for latent in latents]
@@ -290,8 +290,9 @@ def test_a_latent_knows_what_was_drawn_before_it():
 
 def test_bottom_up_latents_need_no_posterior_to_generate():
     model = biva()
-    assert biva((0,)).latent_shapes == [(3,), (4, 4, 2)]
-    assert model.latent_shapes == [(3,), (4, 4, 1), (4, 4, 2)]
+    assert shapes(biva((0,))) == {"z_2": (3,), "z_1_td": (4, 4, 2)}
+    below = {"z_1_bu": (4, 4, 1), "z_1_td": (4, 4, 2)}
+    assert shapes(model) == {"z_2": (3,), **below}
     draw = Sample(seed_words(0), 5)
     model.walk(draw)
     assert [latent.posterior for latent in draw.latents] == [None] * 3
@@ -300,10 +301,12 @@ def test_bottom_up_latents_need_no_posterior_to_generate():
 def test_free_bits_hold_every_latent():
     model = biva(objective=zoo.objectives.ELBO(free_bits=2.0))
     measures = model.measure(tf.constant(BINARY[:6]), {}, seed_words(0))
-    rates = [np.mean(measures.metrics[f"rate_{i}"]) for i in (3, 2, 1)]
+    rates = [
+        np.mean(measures.metrics[name]) for name in ("rate_2", "rate_1_bu", "rate_1_td")
+    ]
     expected = np.maximum(rates, 2.0).sum()
     assert min(rates) < 2.0
-    np.testing.assert_allclose(measures.terms["beta_rate"], expected, rtol=1e-5)
+    np.testing.assert_allclose(measures.terms["beta_floored_rate"], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

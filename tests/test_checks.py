@@ -314,7 +314,9 @@ def test_options_that_a_class_does_not_have_are_refused(cls, options):
 )
 def test_negative_weights_are_refused(cls, options):
     name, weight = next(iter(options.items()))
-    with pytest.raises(ValueError, match=f"not be negative. Received: {name}={weight}"):
+    with pytest.raises(
+        ValueError, match=f"not be negative: .*{name}={weight}"
+    ):
         cls(**options)
 
 
@@ -328,7 +330,7 @@ def test_negative_weights_are_refused(cls, options):
     ],
 )
 def test_classes_with_an_objective_refuse_negative_weights_too(options):
-    with pytest.raises(ValueError, match=r"not be negative. Received: \w+=-1.0"):
+    with pytest.raises(ValueError, match=r"not be negative: .* Received: \w+=-1.0"):
         configs.build(**options)
 
 
@@ -346,7 +348,7 @@ def test_classes_with_an_objective_refuse_negative_weights_too(options):
     ],
 )
 def test_numbers_less_than_one_are_refused(make):
-    with pytest.raises(ValueError, match=r"must be at least 1\. Received: \w+=0"):
+    with pytest.raises(ValueError, match=r"must be at least 1 and .* Received: \w+=0"):
         make()
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from scipy import stats
 
 import zoo
-from tests.configs import BINARY, LATENT_DIM, build, optimizer
+from tests.configs import BINARY, LATENT_DIM, build, optimizer, shapes
 from zoo import bounds
 from zoo.draws import Sample, batch_seed, seed_words
 from zoo.evaluation import information
@@ -317,7 +317,7 @@ def test_shapes_are_listed_top_first(trained):
     x = BINARY[:4]
     codes = trained.encode(x)
     assert [code.shape for code in codes] == [(4, 2), (4, 4), (4, LATENT_DIM)]
-    assert trained.latent_shapes == [(2,), (4,), (LATENT_DIM,)]
+    assert shapes(trained) == {"z_3": (2,), "z_2": (4,), "z_1": (LATENT_DIM,)}
     latents = inferred(trained, x, samples=5)[0].latents
     sizes = (2, 4, LATENT_DIM)
     assert [latent.z.shape for latent in latents] == [(5 * 4, size) for size in sizes]
@@ -399,7 +399,7 @@ def test_free_bits_apply_to_each_layer(cls):
     objective = ELBO(free_bits=100.0)  # above any layer's rate
     model = build(cls, **THREE_LAYERS, objective=objective)
     draw, _ = inferred(model, BINARY[:4])
-    assert model.terms(draw, tf.zeros(4))["beta_rate"] == 300.0
+    assert model.terms(draw, tf.zeros(4))["beta_floored_rate"] == 300.0
 
 
 def test_conditional_normal_equals_numpy(rng):

@@ -117,7 +117,7 @@ def test_free_bits_are_respected(digits):
         z = model.walk(draw, model.features(digits, {}), {})
         rate = float(tf.reduce_mean(tf.add_n(draw.rates)))
         log_p = model.likelihood(z, {}).log_prob(digits)
-        found = float(model.terms(draw, log_p)["beta_rate"])
+        found = float(model.terms(draw, log_p)["beta_floored_rate"])
         assert 0.01 < rate < 50
         assert found == pytest.approx(max(rate, floor))
 

@@ -256,7 +256,7 @@ def test_objectives_take_maps_and_conditions():
         terms = model.measure(X, parts, seed_words(3)).terms
         log_w = model.log_weights(X, parts, num_importance_samples=3, seed=3)
         np.testing.assert_allclose(
-            terms["negative_iw_elbo"], -bounds.iw_elbo(log_w), rtol=1e-5
+            terms["negative_beta_iw_elbo"], -bounds.iw_elbo(log_w), rtol=1e-5
         )
 
 

@@ -9,7 +9,7 @@ from scipy import special
 import zoo
 from recipes import figures
 from tests import configs
-from tests.configs import BINARY, ladder, vlae
+from tests.configs import BINARY, ladder, shapes, vlae
 from zoo.draws import Mean
 
 
@@ -79,7 +79,7 @@ def test_a_level_is_read_at_its_depth():
     # The shallow level enters below the deep one's network, and so cannot move it.
     lower_down, upper_down = (network.trainable_weights for network in model.down)
     assert all(g is not None for g in tape.gradient(image, lower_down + upper_down))
-    assert model.latent_shapes == [(2,), (3,)]
+    assert shapes(model) == {"z_2": (2,), "z_1": (3,)}
 
 
 def test_rates_are_analytic_and_add_up():
@@ -95,7 +95,7 @@ def test_rates_are_analytic_and_add_up():
 def test_the_levels_picture_varies_one_layer_at_a_time(build):
     model, first = build(), None
     for varied in range(2):
-        draw = figures.OneLevel(seed=0, rows=5, varied=varied)
+        draw = figures.OneLevel(0, 5, varied, shapes(model).values())
         model.walk(draw, None, {})
         top, bottom = (latent.z.numpy() for latent in draw.latents)
         if varied == 0:

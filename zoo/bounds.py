@@ -13,6 +13,8 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from zoo.checks import Field
+
 
 class Latent(NamedTuple):
     """One latent layer of a walk: a draw and the two distributions of its rate.
@@ -25,6 +27,14 @@ class Latent(NamedTuple):
     posterior: tfd.Distribution | None  # None where z comes from the prior
     prior: tfd.Distribution
     sampled_rate: bool = False  # the prior was known only after z was drawn
+
+    def field(self) -> Field:
+        """What one z is; of codes' indices, how many there are too."""
+        inner = getattr(self.prior, "distribution", self.prior)
+        support = -math.inf, math.inf
+        if isinstance(inner, tfd.Categorical):
+            support = 0, inner.logits_parameter().shape[-1] - 1
+        return Field(tuple(self.z.shape[1:]), self.z.dtype.name, support)
 
 
 def log_prob(distribution: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Refuses what cannot work, early, and says what was received."""
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import keras
@@ -29,9 +30,7 @@ def require(good: bool, wanted: str, received) -> None:
 
 def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
     """Raises a ValueError if an array `[B, *shape]` does not fit its field."""
-    wanted = f"Data must be {', '.join(fields) or 'without conditions'}."
-    found = ", ".join(map(str, data)) or "none"
-    require(data.keys() == fields.keys(), wanted, found)
+    check_names(data, fields)
     for name, field in fields.items():
         wanted = "Data must be an array here; `predict` and `evaluate` take data sets."
         require(not isinstance(data[name], tf.data.Dataset), wanted, data[name])
@@ -42,6 +41,13 @@ def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
             wanted = f"`{name}` must have {rows} rows, one for each image."
             fits = tf.is_tensor(rows) or len(x) == rows
             require(fits, wanted, f"shape={tuple(x.shape)}")
+
+
+def check_names(data: dict, fields: dict[str, Field]) -> None:
+    """Raises a ValueError unless the data have just the fields' names."""
+    wanted = f"Data must be {', '.join(fields) or 'without conditions'}."
+    found = ", ".join(map(str, data)) or "none"
+    require(data.keys() == fields.keys(), wanted, found)
 
 
 def _check_array(x, name: str, field: Field) -> None:
@@ -57,7 +63,8 @@ def _check_array(x, name: str, field: Field) -> None:
     if ours.is_floating:
         binary = dtype.is_bool or (dtype.is_integer and np.max(x) <= 1)
         hint = "`x.astype('float32')`" if binary else "divide 8-bit images by 255"
-        wanted = f"{name} must be floating point; {hint}."
+        wanted = f"{name} must be floating point"
+        wanted += f"; {hint}." if name == "Data" else "."
         require(dtype.is_floating, wanted, received)
     (least, most), low, high = field.support, float(np.min(x)), float(np.max(x))
     finite = math.isfinite(low) and math.isfinite(high)
@@ -90,21 +97,30 @@ def check_source(source, fields: dict[str, Field]) -> None:
         require(several, wanted, repr(source))
 
 
-def check_codes(codes, shapes, dtypes) -> tuple[list[tf.Tensor], tf.Tensor]:
+def check_codes(codes, fields: dict[str, Field]) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Codes `[..., *shape]` of the upper layers as rows, and their leading axes."""
-    layers = f"`decode` takes one to {len(shapes)} layers of latents."
-    require(0 < len(codes) <= len(shapes), layers, len(codes))
-    try:
-        codes = [tf.convert_to_tensor(z, dtype) for z, dtype in zip(codes, dtypes)]
-    except (TypeError, ValueError):
-        wanted = f"Latents must be arrays of {' and '.join(map(str, dtypes))}."
-        require(False, wanted, ", ".join(type(z).__name__ for z in codes))
-    for z, shape in zip(codes, shapes):
-        fits = z.shape.rank > len(shape) and tuple(z.shape[-len(shape) :]) == shape
-        wanted = f"Latents must have shape {_shown('...', *shape)}."
+    layers = f"`decode` takes one to {len(fields)} layers of latents."
+    require(0 < len(codes) <= len(fields), layers, len(codes))
+    rows, leading = [], []
+    for z, (name, field) in zip(codes, fields.items()):
+        try:
+            z = tf.convert_to_tensor(z, None if hasattr(z, "dtype") else field.dtype)
+        except (TypeError, ValueError):
+            wanted = f"`{name}` must be an array of {field.dtype}."
+            require(False, wanted, type(z).__name__)
+        axes = z.shape.rank - len(field.shape)
+        fits = axes > 0 and tuple(z.shape[axes:]) == field.shape
+        wanted = f"`{name}` must have shape {_shown('...', *field.shape)}."
         require(fits, wanted, f"shape={tuple(z.shape)}")
-    leading = tf.shape(codes[0])[: -len(shapes[0])]
-    return [tf.reshape(z, [-1, *s]) for z, s in zip(codes, shapes)], leading
+        rows.append(tf.reshape(z, [-1, *field.shape]))
+        if not tf.is_symbolic_tensor(z):
+            _check_array(rows[-1], f"`{name}`", field)
+        leading.append(z.shape[:axes])
+    wanted = "All layers of latents must have the same leading axes."
+    alike = all(axes.is_compatible_with(leading[0]) for axes in leading)
+    require(alike, wanted, ", ".join(map(str, leading)))
+    rows = [tf.cast(z, field.dtype) for z, field in zip(rows, fields.values())]
+    return rows, tf.shape(codes[0])[: leading[0].rank]
 
 
 def refuse_weights(*weights) -> None:
@@ -115,17 +131,19 @@ def refuse_weights(*weights) -> None:
 
 
 def at_least(least: int, **counts: int) -> None:
-    """Raises a ValueError that names the count which is less than that."""
+    """Raises a ValueError that names the count which is less, or not whole."""
     for name, count in counts.items():
-        wanted = f"`{name}` must be at least {least}."
-        require(count >= least, wanted, f"{name}={count}")
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        wanted = f"`{name}` must be at least {least} and a whole number."
+        require(whole and count >= least, wanted, f"{name}={count!r}")
 
 
 def not_negative(**weights) -> None:
-    """Raises a ValueError that names the constant weight which is negative, or NaN."""
+    """Raises a ValueError that names the weight which is no schedule and not >= 0."""
     for name, weight in weights.items():
-        good = callable(weight) or weight >= 0
-        require(good, f"`{name}` must not be negative.", f"{name}={weight}")
+        number = isinstance(weight, Real | np.number) and weight >= 0
+        wanted = f"`{name}` must not be negative: a number or a schedule."
+        require(number or callable(weight), wanted, f"{name}={weight!r}")
 
 
 def check_networks(model) -> None:

@@ -70,12 +70,18 @@ class Draw:
         return tf.reshape(t, tf.concat([[self.samples, -1], tf.shape(t)[1:]], axis=0))
 
 
+def generating(seed, n, shapes) -> Draw:
+    """Draws n rows of latents of these shapes, top first, from the priors.
+
+    With a seed for each row, `[n, 2]`, a row is what its own seed gives alone.
+    """
+    return SampleEach(seed, shapes) if seed.shape.rank == 2 else Sample(seed, n)
+
+
 class Sample(Draw):
     """Draws every latent, repeatably: same seed, same draws.
 
-    Beside the arguments of a `Draw` it takes a stateless `seed`, `int32[2]`; or, to
-    generate, one for each row, `[rows, 2]`: a row is then what its seed gives alone,
-    and has no log q.
+    Beside the arguments of a `Draw` it takes a stateless `seed`, `int32[2]`.
     """
 
     def __init__(self, seed: tf.Tensor, rows, samples=1):
@@ -83,8 +89,6 @@ class Sample(Draw):
         self.seed = seed
 
     def take(self, distribution):
-        if self.seed.shape.rank == 2:
-            return self._take_each(distribution), None
         seed, self.seed = tf.unstack(tf.random.split(self.seed, 2))
         sample = distribution.experimental_sample_and_log_prob
         if distribution.batch_shape.rank == 0:
@@ -95,27 +99,46 @@ class Sample(Draw):
         z, log_q = sample([each], seed=seed)
         return tf.reshape(z, [-1, *z.shape[2:]]), tf.reshape(log_q, [-1])
 
-    def _take_each(self, distribution):
+
+class SampleEach(Draw):
+    """Generates: every row is what its own seed `[rows, 2]` gives alone, without log q.
+
+    One loop over the rows makes the noise of all layers, whose `shapes` it must know.
+    """
+
+    def __init__(self, seeds: tf.Tensor, shapes):
+        super().__init__(tf.shape(seeds)[0])
+
+        def one_row(seed):
+            layers = []
+            for shape in shapes:
+                own, seed = tf.unstack(tf.random.split(seed, 2))
+                noise = tfd.Sample(tfd.Normal(0.0, 1.0), shape).sample(seed=own)
+                layers.append((own, noise))
+            return layers
+
+        words = tf.TensorSpec([2], tf.int32)
+        specs = [(words, tf.TensorSpec(shape, tf.float32)) for shape in shapes]
+        self.layers = tf.map_fn(one_row, seeds, fn_output_signature=specs)
+
+    def take(self, distribution):
+        return self._from_noise(distribution, *self.layers.pop(0)), None
+
+    def _from_noise(self, distribution, seeds, noise):
         inner = getattr(distribution, "distribution", None)
-        batched = distribution.batch_shape.rank > 0
         if hasattr(distribution, "bijector"):
-            return distribution.bijector.forward(self._take_each(inner))
-        if batched and isinstance(inner, tfd.Normal):  # one loop for the noise alone
-            noise = tfd.Sample(tfd.Normal(0.0, 1.0), distribution.event_shape)
-            return inner.loc + inner.scale * self._take_each(noise)
+            return distribution.bijector.forward(self._from_noise(inner, seeds, noise))
+        if isinstance(inner, tfd.Normal):
+            return inner.loc + inner.scale * noise
+        batched = distribution.batch_shape.rank > 0
 
-        def take_one(row):
-            seed, following = tf.unstack(tf.random.split(row[1], 2))
+        def one_row(row):
             one = distribution[..., row[0]] if batched else distribution
-            return one.sample(seed=seed), following
+            return one.sample(seed=row[1])
 
-        z = tf.TensorSpec(distribution.event_shape, distribution.dtype)
-        z, self.seed = tf.map_fn(
-            take_one,
-            (tf.range(self.rows), self.seed),
-            fn_output_signature=(z, tf.TensorSpec([2], tf.int32)),
-        )
-        return z
+        spec = tf.TensorSpec(distribution.event_shape, distribution.dtype)
+        rows = tf.range(self.rows), seeds
+        return tf.map_fn(one_row, rows, fn_output_signature=spec)
 
 
 class UpperSample(Sample):
@@ -180,12 +203,14 @@ class PathSample(Sample):
         def weigh(upstream):
             if self.weights is None:
                 return upstream
-            return upstream * tf.reshape(self.weights, [-1, 1])
+            ones = [1] * (upstream.shape.rank - 1)
+            return upstream * tf.reshape(self.weights, [-1, *ones])
 
         z, _ = self.take(posterior)
         z = tf.custom_gradient(lambda z: (tf.identity(z), weigh))(z)
         normal = diagonal_normal(posterior)
         loc, scale = tf.stop_gradient(normal.loc), tf.stop_gradient(normal.scale)
-        log_q = tfd.Independent(tfd.Normal(loc, scale), 1).log_prob(self.split(z))
-        self.latents.append(Latent(z, tf.reshape(log_q, [-1]), posterior, prior))
+        constant = tfd.Independent(tfd.Normal(loc, scale), z.shape.rank - 1)
+        log_q = bounds.log_prob(constant, z)
+        self.latents.append(Latent(z, log_q, posterior, prior))
         return z

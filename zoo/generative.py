@@ -10,6 +10,8 @@ from zoo import checks, internals
 from zoo.draws import seed_words
 from zoo.model import Model
 
+DRAWS = "num_importance_samples"
+
 
 class Measures(NamedTuple):
     """What one pass over a batch gives."""
@@ -74,8 +76,10 @@ class GenerativeModel(Model):
     # The one forward pass that Keras trains; final.
 
     def call(self, inputs, training=False):
-        """Adds the terms as losses and reports the metrics; returns the output."""
+        """Adds the terms as losses, measures the metrics and returns the output."""
         given = dict(inputs) if isinstance(inputs, dict) else {"x": inputs}
+        checks.check_names(given, self.fields)
+        given = {k: tf.cast(v, self.fields[k].dtype) for k, v in given.items()}
         x = given.pop("x")
         seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
         devices = tf.distribute.get_replica_context()
@@ -87,20 +91,33 @@ class GenerativeModel(Model):
             internals.drop_losses(self)  # those that the other devices have added
         for term in measures.terms.values():
             self.add_loss(tf.reduce_mean(term))
-        batch_size = tf.shape(x)[0]
-        for name, value in {**measures.metrics, **measures.terms}.items():
-            rows = tf.fill([batch_size], tf.reduce_mean(value))
-            self._reports.means[name].update_state(rows)
+        self._reports.latest = {
+            name: tf.fill([tf.shape(x)[0]], tf.reduce_mean(value))
+            for name, value in {**measures.metrics, **measures.terms}.items()
+        }
         if training:
             self.step.assign_add(1)
         return measures.output
 
+    def compute_loss(self, *args, **kwargs):
+        """As in Keras, in a step that trains or evaluates: what it is for is counted.
+
+        Other calls of the model leave the metrics of a running epoch alone.
+        """
+        for name, rows in self._reports.latest.items():
+            self._reports.means[name].update_state(rows)
+        return super().compute_loss(*args, **kwargs)
+
     def complete(self):
+        taken = {DRAWS, "n", "seed"} & self.fields.keys()
+        wanted = "Conditions must not be called as an input of the served functions is."
+        checks.require(not taken, wanted, ", ".join(taken))
         x, given = self.example()
         measures = self.measure(x, given, seed_words(self.seed))
         names = {**measures.metrics, **measures.terms}
         means = {name: keras.metrics.Mean(name) for name in names}
-        self._reports = SimpleNamespace(means=means)  # hidden: they are no weights
+        # Hidden from Keras: they are no weights.
+        self._reports = SimpleNamespace(means=means, latest={})
         self.built = True
 
     def reconstruct(self, x, given=None) -> tf.Tensor:
@@ -138,10 +155,9 @@ class GenerativeModel(Model):
         rows = {name: field.example() for name, field in self.fields.items()}
         return rows.pop("x"), rows
 
-    @staticmethod
-    def names_of_layers(name: str, count: int) -> list[str]:
-        """Such as z_3, z_2, z_1: the bottom layer is 1, and lists are top first."""
-        return [f"{name}_{i}" for i in range(count, 0, -1)]
+    def latent_names(self, count: int) -> list[str]:
+        """z, or z_L, ..., z_1 of L layers: the bottom one is 1, lists are top first."""
+        return ["z"] if count == 1 else [f"z_{i}" for i in range(count, 0, -1)]
 
     # Private.
 

@@ -1,15 +1,26 @@
 """Models with latents: one walk through them infers, and generates."""
 
-import numpy as np
+import dataclasses
+
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import bounds, checks
 from zoo.checks import Field
-from zoo.draws import Draw, Given, Mean, Sample, seed_words
+from zoo.draws import Draw, Given, Mean, Sample, generating, seed_words
 from zoo.generative import GenerativeModel, Measures
 from zoo.likelihoods import Bernoulli, Likelihood
+from zoo.model import arguments
 from zoo.objectives import ELBO, Objective
+
+
+def of_objective(name: str) -> property:
+    """An attribute that is the objective's: a model that has another value, another."""
+
+    def exchange(model, value):
+        model.objective = dataclasses.replace(model.objective, **{name: value})
+
+    return property(lambda model: getattr(model.objective, name), exchange)
 
 
 class LatentVariableModel(GenerativeModel):
@@ -36,12 +47,23 @@ class LatentVariableModel(GenerativeModel):
         self.likelihood_head = likelihood or Bernoulli()
         self.objective = objective or ELBO()
 
-    def __setattr__(self, name, value):
-        """What the objective has too, such as `beta`, changes there as well."""
-        super().__setattr__(name, value)
-        objective = vars(self).get("objective")
-        if objective is not None and name in vars(objective):
-            setattr(objective, name, value)
+    @property
+    def objective(self) -> Objective:
+        """What training minimises; another one takes its place from the next fit on."""
+        return self._objective
+
+    @objective.setter
+    def objective(self, objective):
+        wanted = "`objective` must be one of `zoo.objectives`, a frozen dataclass."
+        frozen = isinstance(objective, Objective) and objective.frozen
+        checks.require(frozen, wanted, repr(objective))
+        if self.built and "objective" in arguments(type(self)).made:
+            kind = type(self._objective)
+            wanted = f"`objective` of {type(self).__name__} must be {kind.__name__}."
+            checks.require(type(objective) is kind, wanted, objective)
+        self._objective = objective
+        if self.built:
+            self.complete()  # its terms are other metrics
             self.train_function = self.test_function = None  # traced with the old one
 
     # Hooks: what a variant overrides.
@@ -85,12 +107,15 @@ class LatentVariableModel(GenerativeModel):
             draw = self.objective.draw(seed, tf.shape(x)[0])
         likelihood, log_p = self._drawn(draw, x, given, self.features(x, given))
         for latent in draw.latents:
-            if not latent.sampled_rate:
+            if latent.z.dtype.is_floating:
                 checks.check_reparameterised(latent.posterior)
         rates, rate = draw.rates, tf.add_n(draw.rates)
         metrics = {"elbo": log_p - rate, "rate": rate, "distortion": -log_p}
         if rates[1:]:
-            metrics |= zip(self.names_of_layers("rate", len(rates)), rates)
+            names = self.latent_names(len(rates))
+            metrics |= {f"rate{z.removeprefix('z')}": r for z, r in zip(names, rates)}
+        if not num_samples:
+            metrics |= self.objective.reports(draw, log_p)
         for name, value in self.reports(draw).items():
             metrics[name] = tf.fill(tf.shape(rate), value)
         output = draw.split(likelihood.mean())[0]
@@ -101,9 +126,9 @@ class LatentVariableModel(GenerativeModel):
         x, given = self.example()
         draw = Mean(1)
         self.walk(draw, self.features(x, given), given)
-        # Of one z of every layer, top layer first; int32 where z is a code's index.
-        self.latent_shapes = [tuple(latent.z.shape[1:]) for latent in draw.latents]
-        self.latent_dtypes = [latent.z.dtype for latent in draw.latents]
+        # What one z of every layer is, by name, top layer first.
+        fields = [latent.field() for latent in draw.latents]
+        self.latent_fields = dict(zip(self.latent_names(len(fields)), fields))
 
     @property
     def fields(self):
@@ -117,6 +142,9 @@ class LatentVariableModel(GenerativeModel):
     def is_mass(self):
         return self.likelihood_head.is_mass
 
+    def is_fixed(self, name):
+        return super().is_fixed(name) or name in vars(self.objective)
+
     # What a user calls; pure functions: same seed, same answer, no state.
 
     def encode(self, x, given=None) -> list[tf.Tensor]:
@@ -129,7 +157,7 @@ class LatentVariableModel(GenerativeModel):
         The top layer comes first; those left out at the end take their prior's mean.
         Runs as a graph, which does not see layers that are exchanged later.
         """
-        z, leading = checks.check_codes(z, self.latent_shapes, self.latent_dtypes)
+        z, leading = checks.check_codes(z, self.latent_fields)
         mean = self._decode(z, self._as_given(given, z[0].shape[0]))
         return tf.reshape(mean, tf.concat([leading, tf.shape(mean)[1:]], axis=0))
 
@@ -139,15 +167,11 @@ class LatentVariableModel(GenerativeModel):
         With a seed for each image, `[n]`, an image is what its own seed gives alone.
         """
         if not tf.is_tensor(n):
-            whole = isinstance(n, int | np.integer)
-            checks.require(whole, "`n` must be a whole number.", f"n={n}")
             checks.at_least(1, n=n)
         given, words = self._as_given(given, n), seed_words(seed)
-        if words.shape.rank == 2:
-            one_each = tf.is_tensor(n) or n == words.shape[0]
-            wanted = "`seed` must be a number, or one for each image."
-            checks.require(one_each, wanted, f"{words.shape[0]} of them, n={n}")
-            return self._sample(None, given, words)
+        alike = words.shape.rank == 1 or tf.is_tensor(n) or n == words.shape[0]
+        wanted = "`seed` must be a number, or one for each image."
+        checks.require(alike, wanted, f"{words.shape[0]} of them, n={n}")
         return self._sample(tf.cast(n, tf.int32), given, words)
 
     def log_weights(
@@ -189,7 +213,7 @@ class LatentVariableModel(GenerativeModel):
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _sample(self, n, given, seed):
-        draw = Sample(seed, tf.shape(seed)[0] if n is None else n)
+        draw = generating(seed, n, [f.shape for f in self.latent_fields.values()])
         return self.likelihood(self.walk(draw, None, given), given).mean()
 
     @tf.function(reduce_retracing=True, autograph=False)

@@ -1,11 +1,33 @@
 """What every model of the zoo has in common beside its training: a configuration."""
 
+import functools
 import inspect
+from typing import NamedTuple
 
 import keras
 
 from zoo import checks, presets
 from zoo.training import Trainer
+
+
+class Arguments(NamedTuple):
+    """Names of constructor arguments."""
+
+    taken: tuple[str, ...]  # with what else each base class takes
+    made: frozenset[str]  # those of base classes that a subclass makes itself
+
+
+@functools.cache
+def arguments(cls: type) -> Arguments:
+    """What a class is configured by."""
+    taken, made = {}, set()
+    for base in cls.__mro__[: cls.__mro__.index(Configured)]:
+        for name, argument in inspect.signature(base.__init__).parameters.items():
+            rest = argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD)
+            if not rest and name != "self" and name not in made:
+                taken[name] = None
+        made |= set(vars(base).get("derived", ())) - taken.keys()
+    return Arguments(tuple(taken), frozenset(made))
 
 
 class Configured:
@@ -19,19 +41,15 @@ class Configured:
 
     def get_config(self) -> dict:
         """Every constructor argument, ready for JSON."""
-        config, derived = {}, {"self"}
-        for cls in type(self).__mro__:
-            if cls is Configured:
-                return config
-            for name, argument in inspect.signature(cls.__init__).parameters.items():
-                rest = argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD)
-                if not rest and name not in derived and name not in config:
-                    kept = f"{name}_head" if hasattr(self, f"{name}_head") else name
-                    wanted = f"{cls.__name__} must keep its argument as `self.{name}`."
-                    checks.require(hasattr(self, kept), wanted, "no such attribute")
-                    value = getattr(self, kept)
-                    config[name] = keras.saving.serialize_keras_object(value)
-            derived.update(vars(cls).get("derived", ()))
+        config = {}
+        for name in arguments(type(self)).taken:
+            head = getattr(self, f"{name}_head", None)
+            value = getattr(self, name, self) if head is None else head
+            kept = value is not self and not inspect.ismethod(value)
+            wanted = f"{type(self).__name__} must keep its argument as `self.{name}`."
+            checks.require(kept, wanted, "no such attribute")
+            config[name] = keras.saving.serialize_keras_object(value)
+        return config
 
     @classmethod
     def from_config(cls, config: dict):
@@ -42,6 +60,10 @@ class Completed(type(keras.Model)):
     """Calls `complete` on a new object once all its constructors are through."""
 
     def __call__(cls, *args, **kwargs):
+        made = arguments(cls).made & kwargs.keys()
+        if made:
+            names = ", ".join(f"`{name}`" for name in sorted(made))
+            raise TypeError(f"{cls.__name__} makes {names} itself; `zoo.VAE` takes it.")
         model = super().__call__(*args, **kwargs)
         model.complete()
         return model
@@ -52,6 +74,20 @@ class Model(Configured, Trainer, metaclass=Completed):
 
     def complete(self) -> None:
         """What is left to do when every part of a new model is there."""
+
+    def is_fixed(self, name: str) -> bool:
+        """Whether an attribute is what the constructor was given."""
+        return name.removesuffix("_head") in arguments(type(self)).taken
+
+    def __setattr__(self, name, value):
+        """As in Keras, but what weights and graphs were made of cannot be exchanged."""
+        settable = isinstance(getattr(type(self), name, None), property)
+        if vars(self).get("built") and not settable and self.is_fixed(name):
+            raise AttributeError(
+                f"`{name}` of a {type(self).__name__} is fixed: make another model, or "
+                "change its `objective`."
+            )
+        super().__setattr__(name, value)
 
     def get_config(self):
         own = {"name": self.name, "trainable": self.trainable}

@@ -9,6 +9,7 @@ import math
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from zoo import bounds, checks, schedules
 from zoo.draws import Draw, PathSample, Sample
@@ -18,20 +19,24 @@ from zoo.schedules import Schedule
 
 
 class Objective(Configured):
-    """Base of every objective, a dataclass of counts and of weights, often schedules.
+    """Base of every objective: a frozen dataclass of counts and of weights.
+
+    Weights are numbers or schedules of the training step. To change one, give the model
+    another objective: `model.objective = ELBO(beta=4.0)`.
 
     Args:
         num_samples: draws L of the latents for each image and step.
 
     Raises:
-        ValueError: if a weight is negative or a count is less than one.
+        ValueError: if a weight is negative or a count is no whole number above zero.
     """
 
+    frozen = property(lambda self: self.__dataclass_params__.frozen)
     draws = Sample  # the kind of draw that a training step walks with
     num_samples = 1
 
     def __post_init__(self):
-        counts = {f.name for f in dataclasses.fields(self) if f.type is int}
+        counts = [f.name for f in dataclasses.fields(self) if f.type in (int, "int")]
         checks.at_least(1, **{name: getattr(self, name) for name in counts})
         checks.not_negative(**vars(self))
 
@@ -46,9 +51,13 @@ class Objective(Configured):
         """
         raise NotImplementedError
 
+    def reports(self, draw: Draw, log_p: tf.Tensor) -> dict[str, tf.Tensor]:
+        """More metrics of a training step, from the same record."""
+        return {}
+
 
 @keras.saving.register_keras_serializable("zoo")
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, frozen=True)
 class ELBO(Objective):
     """distortion + beta * rate, the negative evidence lower bound at beta = 1.
 
@@ -72,11 +81,16 @@ class ELBO(Objective):
         beta = schedules.value(self.beta, step)
         floor = schedules.value(self.free_bits, step)
         rates = [bounds.free_bits(rate, floor) for rate in draw.rates]
-        return {"distortion": -log_p, "beta_rate": beta * tf.add_n(rates)}
+        return {"distortion": -log_p, self.rate_name: beta * tf.add_n(rates)}
+
+    @property
+    def rate_name(self) -> str:
+        """What the second term is: with a floor it is no longer beta * rate."""
+        return "beta_floored_rate" if self.free_bits else "beta_rate"
 
 
 @keras.saving.register_keras_serializable("zoo")
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, frozen=True)
 class BalancedELBO(ELBO):
     """The ELBO whose layers share the rate more evenly while beta warms up.
 
@@ -94,12 +108,14 @@ class BalancedELBO(ELBO):
         shares = len(draw.rates) * tf.nn.relu(means) / (tf.reduce_sum(means) + 1e-8)
         rates = [bounds.free_bits(rate, self.free_bits) for rate in draw.rates]
         balanced = beta * tf.reduce_sum(shares * tf.stack(rates))
-        plain = tf.reduce_mean(terms["beta_rate"])
-        return {**terms, "beta_rate": tf.where(beta < 1.0, balanced, plain)}
+        plain = tf.reduce_mean(terms[self.rate_name])
+        return {**terms, self.rate_name: tf.where(beta < 1.0, balanced, plain)}
+
+    rate_name = "beta_balanced_rate"
 
 
 @keras.saving.register_keras_serializable("zoo")
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, frozen=True)
 class Distortion(Objective):
     """The distortion alone."""
 
@@ -108,7 +124,7 @@ class Distortion(Objective):
 
 
 @keras.saving.register_keras_serializable("zoo")
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, frozen=True)
 class IWELBO(Objective):
     """-log (1/K) sum_k w_k: a bound that tightens with the number K of draws.
 
@@ -150,11 +166,16 @@ class IWELBO(Objective):
         if self.doubly_reparameterised:
             weights = tf.stop_gradient(tf.nn.softmax(log_w, axis=0))
             draw.weights = 1 - beta + beta * weights
-        return {"negative_iw_elbo": -bounds.iw_elbo(log_w)}
+        return {"negative_beta_iw_elbo": -bounds.iw_elbo(log_w)}
+
+    def reports(self, draw, log_p):
+        """The bound at beta = 1."""
+        log_w = draw.split(bounds.log_weights(log_p, draw.latents))
+        return {"iw_elbo": bounds.iw_elbo(log_w)}
 
 
 @keras.saving.register_keras_serializable("zoo")
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, frozen=True)
 class Capacity(Objective):
     """distortion + gamma * |rate - C|, with the batch mean of the rate.
 
@@ -176,7 +197,7 @@ class Capacity(Objective):
 
 
 @keras.saving.register_keras_serializable("zoo")
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, frozen=True)
 class TotalCorrelation(Objective):
     """The rate in three parts, each with a weight of its own.
 
@@ -220,12 +241,15 @@ class TotalCorrelation(Objective):
 def decompose(latent: bounds.Latent, dataset_size: int) -> tuple[tf.Tensor, ...]:
     """Mutual information, total correlation and dimension-wise KL in nats, `[K*B]`.
 
-    They sum to log q(z|x) - log p(z) whatever the estimate of q(z) is.
+    They sum to log q(z|x) - log p(z) whatever the estimate of q(z) is. Of maps, every
+    value is a dimension.
     """
-    one_dimension = diagonal_normal(latent.posterior)
-    batch_size = tf.shape(one_dimension.loc)[0]
-    log_count = tf.math.log(tf.cast(batch_size, tf.float32)) + math.log(dataset_size)
-    pairs = one_dimension.log_prob(latent.z[:, None, :])  # [K*B, B, D]
+    normal, dims = diagonal_normal(latent.posterior), math.prod(latent.z.shape[1:])
+    loc, scale = (tf.reshape(t, [-1, dims]) for t in (normal.loc, normal.scale))
+    log_count = tf.math.log(tf.cast(tf.shape(loc)[0], tf.float32))
+    log_count += math.log(dataset_size)
+    z = tf.reshape(latent.z, [-1, 1, dims])
+    pairs = tfd.Normal(loc, scale).log_prob(z)  # [K*B, B, D]
     log_q_z = tf.reduce_logsumexp(tf.reduce_sum(pairs, -1), axis=1) - log_count
     log_q_dims = tf.reduce_logsumexp(pairs, axis=1) - log_count  # [K*B, D]
     log_product = tf.reduce_sum(log_q_dims, axis=-1)

@@ -38,12 +38,11 @@ from pathlib import Path
 import tensorflow as tf
 
 from zoo.checks import Field
-from zoo.generative import GenerativeModel
+from zoo.generative import DRAWS, GenerativeModel
 
 MAX_ROWS = 1024  # of a request
 MAX_DRAWS = 500_000  # importance samples of all rows of a request together
 DRAWS_AT_A_TIME = 1024  # of all rows together: a chunk, of which two are in memory
-DRAWS = "num_importance_samples"
 
 
 def export(
@@ -87,8 +86,12 @@ def _signatures(model) -> dict[str, tuple[Callable, dict[str, Field]]]:
     given = {k: f._replace(shape=(None, *f.shape)) for k, f in model.fields.items()}
     x = {"x": given.pop("x")}
     layers = model.encode(*model.example())
-    names = model.names_of_layers("z", len(layers)) if layers[1:] else ["z"]
-    z = {k: Field((None, *z.shape[1:]), z.dtype) for k, z in zip(names, layers)}
+    names = model.latent_names(len(layers))
+    known = getattr(model, "latent_fields", {})
+    z = {
+        name: Field((None, *z.shape[1:]), z.dtype, *known.get(name, ())[2:])
+        for name, z in zip(names, layers)
+    }
     n = {"n": Field((), "int32", (1, MAX_ROWS))}
     seed, seeds = ({"seed": Field(batch, "int64")} for batch in ((), (None,)))
     draws, draws_of_rows = (
@@ -176,7 +179,8 @@ def _checked(name, tensor, field, rows):
         count = tf.cast(tf.shape(tensor)[0], tf.float32)
         message = f"{name} must have 1 to {MAX_ROWS} rows, as many as other inputs."
         tensor, rows = _require(tensor, message, count, *rows), (count, count)
-    wanted = f"values in [{low:g}, {high:g}]" if high < math.inf else "finite values"
+    bounded = math.isfinite(low) or math.isfinite(high)
+    wanted = f"values in [{low:g}, {high:g}]" if bounded else "finite values"
     return _require(tensor, f"{name} must hold {wanted}.", tensor, low, high), rows
 
 

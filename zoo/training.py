@@ -4,6 +4,7 @@ Several steps run as one compiled program; whatever comes in is looked at first.
 """
 
 import contextlib
+import inspect
 import math
 from collections.abc import Callable
 
@@ -22,29 +23,31 @@ class Trainer(internals.PipelineUser):
     A subclass gives `check(data)`, which raises a ValueError if it cannot take `data`.
     """
 
-    def fit(self, x=None, *args, validation_data=None, **kwargs):
+    def fit(self, x=None, *args, **kwargs):
+        names = list(inspect.signature(keras.Model.fit).parameters)[2:]
+        kwargs |= zip(names, args)
         checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
         self.check(x)
-        if validation_data is not None:
-            self.check(validation_data)
-        y = args[0] if args else kwargs.get("y")
+        if kwargs.get("validation_data") is not None:
+            self.check(kwargs["validation_data"])
+        y = kwargs.get("y")
         wanted = "`metrics` compare y with the output: `fit(x, x)` gives them a y."
         alone = y is None and (isinstance(x, dict) or hasattr(x, "shape"))
         checks.require(not (alone and self.compiled and self._compares), wanted, y)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
         callbacks = kwargs.get("callbacks")
-        callbacks = getattr(callbacks, "callbacks", callbacks) or ()
+        own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks or []))
         one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
-        one_by_one |= any(map(_listens_to_batches, callbacks))
+        one_by_one |= any(map(_listens_to_batches, own))
         one_by_one |= self._on_several_devices()
         lengths = {k: kwargs.get(k) for k in ("steps_per_epoch", "validation_steps")}
         steps = self._whole_executions(1 if one_by_one else MOST_STEPS, **lengths)
         if steps != self.steps_per_execution:
             self._set_steps_per_execution(steps)
             self.train_function = None
-        kwargs["callbacks"] = _with_progress(kwargs.get("callbacks"))
-        return super().fit(x, *args, validation_data=validation_data, **kwargs)
+        kwargs["callbacks"] = _with_progress(callbacks)
+        return super().fit(x, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
         checks.refuse_weights(kwargs.get("sample_weight"))

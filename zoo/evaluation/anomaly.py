@@ -34,7 +34,7 @@ def log_prob_above(
     Args:
         model: any model with layers of latents.
         x: data `[N, *event_shape]` in the likelihood's support.
-        k: how many latents come from the prior, counted in `latent_shapes` from its
+        k: how many latents come from the prior, counted in `latent_fields` from its
             end. A BIVA has two for each layer.
         given: what x is conditioned on, N rows each.
         num_importance_samples: draws K per image.
@@ -48,7 +48,7 @@ def log_prob_above(
 
     Reference: Maaloe et al., "BIVA", 2019, section 4 (anomaly detection).
     """
-    layers, total = len(getattr(model, "latent_shapes", ())), num_importance_samples
+    layers, total = len(getattr(model, "latent_fields", ())), num_importance_samples
     wanted = "`k` must be from 0 to the number of the model's latents."
     checks.require(0 <= k <= layers and layers, wanted, f"{k=}, {layers} latents")
     checks.at_least(1, num_importance_samples=total, batch_size=batch_size, chunk=chunk)

@@ -43,9 +43,10 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
         for layer in layers:
             layer.momentum = 0.0  # moving statistics are the last batch's own
         for x in batches:
+            rows = len(tf.nest.flatten(x)[0])
             flat = np.concatenate([m.numpy() for m in tf.nest.flatten(moments(x))])
-            total += len(x) * flat.astype("float64")
-            size += len(x)
+            total += rows * flat.astype("float64")
+            size += rows
     finally:
         for layer, momentum in zip(layers, momenta):
             layer.momentum = momentum

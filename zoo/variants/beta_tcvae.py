@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.latent import of_objective
 from zoo.objectives import Schedule, TotalCorrelation
 from zoo.vae import VAE
 
@@ -21,6 +22,10 @@ class BetaTCVAE(VAE):
     """
 
     derived = ("objective",)
+    dataset_size = of_objective("dataset_size")
+    alpha = of_objective("alpha")
+    beta = of_objective("beta")
+    gamma = of_objective("gamma")
 
     def __init__(
         self,
@@ -33,7 +38,3 @@ class BetaTCVAE(VAE):
     ):
         objective = TotalCorrelation(dataset_size, alpha, beta, gamma)
         super().__init__(*args, objective=objective, **kwargs)
-        self.dataset_size = dataset_size
-        self.alpha = alpha
-        self.beta = beta
-        self.gamma = gamma

@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.latent import of_objective
 from zoo.objectives import ELBO, Schedule
 from zoo.vae import VAE
 
@@ -18,7 +19,7 @@ class BetaVAE(VAE):
     """
 
     derived = ("objective",)
+    beta = of_objective("beta")
 
     def __init__(self, *args, beta: Schedule = 4.0, **kwargs):
         super().__init__(*args, objective=ELBO(beta), **kwargs)
-        self.beta = beta

@@ -109,6 +109,14 @@ class BIVA(LatentVariableModel):
     def event_shape(self):
         return self.image_shape
 
+    def latent_names(self, count):
+        """z_L, then z_i_bu, where layer i has one, and z_i_td of every lower layer."""
+        names = [f"z_{len(self.strides) + 1}"]
+        for i in range(len(self.strides), 0, -1):
+            names += [f"z_{i}_bu"] if self.bottom_up_dims[i - 1] else []
+            names.append(f"z_{i}_td")
+        return names
+
     def features(self, x, given):
         """h_1, the only map without a latent below it."""
         return self.up[0](x)

@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.latent import of_objective
 from zoo.objectives import Capacity, Schedule
 from zoo.vae import VAE
 
@@ -25,10 +26,10 @@ class CapacityVAE(VAE):
     """
 
     derived = ("objective",)
+    gamma = of_objective("gamma")
+    capacity = of_objective("capacity")
 
     def __init__(
         self, *args, gamma: float = 1000.0, capacity: Schedule = 25.0, **kwargs
     ):
         super().__init__(*args, objective=Capacity(gamma, capacity), **kwargs)
-        self.gamma = gamma
-        self.capacity = capacity

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import bounds, checks
-from zoo.draws import Sample, seed_words
+from zoo.draws import generating, seed_words
 from zoo.flows import ActNorm, ImageCoupling, InvertibleConv
 from zoo.generative import GenerativeModel, Measures
 
@@ -151,14 +151,16 @@ class Glow(GenerativeModel):
 
     def decode(self, *z, given=None):
         shapes = self.shapes[::-1]
-        z, leading = checks.check_codes(z, shapes, ["float32"] * len(shapes))
+        names = self.latent_names(len(shapes))
+        fields = dict(zip(names, map(checks.Field, shapes)))
+        z, leading = checks.check_codes(z, fields)
         z += [tf.zeros((tf.shape(z[0])[0], *shape)) for shape in shapes[len(z) :]]
         x = self._as_data(self.inverse(z[::-1]))
         return tf.reshape(x, tf.concat([leading, tf.shape(x)[1:]], axis=0))
 
     def sample(self, n=1, given=None, *, seed=0):
         """Images `[n, *event_shape]`, clipped to [0, 1]; a seed, or one for each."""
-        draw = Sample(seed_words(seed), n)
+        draw = generating(seed_words(seed), n, self.shapes)
         noise = [draw.take(tfd.Sample(tfd.Normal(0.0, 1.0), s))[0] for s in self.shapes]
         return self._as_data(self.inverse([self.temperature * e for e in noise]))
 

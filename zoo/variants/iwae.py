@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.latent import of_objective
 from zoo.objectives import IWELBO, Schedule
 from zoo.vae import VAE
 
@@ -21,6 +22,9 @@ class IWAE(VAE):
     """
 
     derived = ("objective",)
+    num_importance_samples = of_objective("num_importance_samples")
+    beta = of_objective("beta")
+    doubly_reparameterised = of_objective("doubly_reparameterised")
 
     def __init__(
         self,
@@ -32,6 +36,3 @@ class IWAE(VAE):
     ):
         objective = IWELBO(num_importance_samples, beta, doubly_reparameterised)
         super().__init__(*args, objective=objective, **kwargs)
-        self.num_importance_samples = num_importance_samples
-        self.beta = beta
-        self.doubly_reparameterised = doubly_reparameterised

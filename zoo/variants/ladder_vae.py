@@ -10,6 +10,10 @@ from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.topdown import TopDown
 
 
+def normal(loc: tf.Tensor, scale: tf.Tensor) -> tfd.Distribution:
+    return tfd.Independent(tfd.Normal(loc, scale), 1)
+
+
 def merge(evidence: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distribution:
     """The normal proportional to the product of two diagonal normals.
 
@@ -25,7 +29,7 @@ def merge(evidence: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distributi
     precision, prior_precision = 1 / evidence.variance(), 1 / prior.variance()
     variance = 1 / (precision + prior_precision)
     loc = variance * (precision * evidence.mean() + prior_precision * prior.mean())
-    return tfd.Independent(tfd.Normal(loc, tf.sqrt(variance)), 1)
+    return normal(loc, tf.sqrt(variance))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -68,13 +72,14 @@ class LadderVAE(TopDown):
         return [(normal.loc, normal.scale) for normal in normals]
 
     def posterior(self, features):
-        return tfd.Independent(tfd.Normal(*features), 1)
+        """q(z_L|x), which is the top layer's evidence."""
+        return normal(*features[0])
 
     def walk(self, draw, features=None, given=None):
         if features is None:
             return self.generate(draw, given)
-        z = draw(self.prior(given), self.posterior(features[0]))
+        z = draw(self.prior(given), self.posterior(features))
         for conditional, evidence in zip(self.conditionals, draw.repeat(features[1:])):
             prior = conditional(z)
-            z = draw(prior, merge(self.posterior(evidence), prior))
+            z = draw(prior, merge(normal(*evidence), prior))
         return z

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
-from zoo.draws import Sample, seed_words
+from zoo.draws import generating, seed_words
 from zoo.generative import GenerativeModel, Measures
 from zoo.networks.gated import GatedConv
 
@@ -115,14 +115,14 @@ class PixelCNN(GenerativeModel):
         return [self._as_batch(x, given)[0]]
 
     def decode(self, *z, given=None):
-        (x,), leading = checks.check_codes(z, [self.shape], ["int32"])
+        (x,), leading = checks.check_codes(z, {"z": self.fields["x"]})
         return tf.reshape(x, tf.concat([leading, self.shape], axis=0))
 
     def sample(self, n=1, given=None, *, seed=0):
         """Maps `[n, H, W]`, int32; a seed, or one for each."""
         given = self._as_given(given, n)
         gumbel = tfd.Sample(tfd.Gumbel(0.0, 1.0), (*self.shape, self.levels))
-        noise, _ = Sample(seed_words(seed), n).take(gumbel)
+        noise, _ = generating(seed_words(seed), n, [gumbel.event_shape]).take(gumbel)
         return self._choose(noise, given)
 
     @tf.function(reduce_retracing=True, autograph=False)

@@ -152,9 +152,9 @@ class VQVAE(LatentVariableModel):
         return self.decode(*codes)
 
     def reports(self, draw):
-        names = self.names_of_layers("perplexity", len(draw.latents))
+        names = self.latent_names(len(draw.latents))
         return {
-            name: perplexity(latent.z, self.num_codes)
+            name.replace("z", "perplexity"): perplexity(latent.z, self.num_codes)
             for name, latent in zip(names, draw.latents)
         }
 
