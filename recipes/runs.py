@@ -179,7 +179,7 @@ class Pictures(keras.callbacks.Callback):
         self.images = images
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every:
+        if (epoch + 1) % self.every or not np.isfinite(logs["loss"]):
             return
         pictures = {"samples": figures.samples(self.model, 50)}
         if figures.has_latents(self.model):

@@ -4,37 +4,18 @@ They are here to prove the hooks, not to be good: spatial latents at two scales,
 condition, discrete codes, and an exact likelihood without any latents to infer.
 """
 
+import math
+
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo
-from zoo.draws import Sample, seed_words
-from zoo.heads import DiagonalNormal, Head
-from zoo.heads.diagonal_normal import diagonal_normal
+from zoo.draws import generating, seed_words
+from zoo.heads import Codebook
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable("zoo_tests")
-
-
-class Cell(keras.layers.Layer):
-    """One group of latents: its prior, its posterior, and what it hands down."""
-
-    def __init__(self, latent_channels: int, filters: int, strides: int):
-        super().__init__()
-        self.prior = DiagonalNormal(latent_channels)
-        self.residual = DiagonalNormal(latent_channels)
-        self.merge = keras.layers.Conv2DTranspose(filters, 3, strides, "same")
-
-    def posterior(self, prior, state, features):
-        """N(mu_p + d_mu, (sigma_p d_sigma)^2): how x changes the prior."""
-        both = keras.ops.concatenate([state, features], axis=-1)
-        p, d = diagonal_normal(prior), diagonal_normal(self.residual(both))
-        return tfd.Independent(tfd.Normal(p.loc + d.loc, p.scale * d.scale), 3)
-
-    def call(self, state, z):
-        return tf.nn.elu(self.merge(tf.concat([state, z], axis=-1)))
 
 
 @register
@@ -58,11 +39,12 @@ class SpatialVAE(zoo.LatentVariableModel):
         self.latent_channels = latent_channels
         self.filters = filters
         strides = [2] * (len(latent_channels) - 1) + [1]  # downwards
-        self.bottom_up = [
-            keras.layers.Conv2D(filters, 3, s, "same", activation="elu")
-            for s in strides[::-1]
-        ]
-        self.cells = [Cell(c, filters, s) for c, s in zip(latent_channels, strides)]
+        options = {"padding": "same", "activation": "elu"}
+        self.up = [keras.layers.Conv2D(filters, 3, s, **options) for s in strides[::-1]]
+        self.priors = [zoo.ResidualNormal(c) for c in latent_channels]
+        self.posteriors = [zoo.ResidualNormal(c) for c in latent_channels]
+        conv = keras.layers.Conv2DTranspose
+        self.down = [conv(filters, 3, s, **options) for s in strides]
         self.pixels = keras.layers.Conv2D(image_shape[-1], 3, padding="same")
         *size, _ = image_shape
         top = [side // 2 ** (len(strides) - 1) for side in size]
@@ -74,17 +56,20 @@ class SpatialVAE(zoo.LatentVariableModel):
 
     def features(self, x, given):
         maps = []
-        for layer in self.bottom_up:
+        for layer in self.up:
             x = layer(x)
             maps.append(x)
         return maps[::-1]
 
     def walk(self, draw, features=None, given=None):
         state = tf.repeat(self.top[None], draw.rows, axis=0)
-        for cell, f in zip(self.cells, features or [None] * len(self.cells)):
-            p = cell.prior(state)
-            q = None if f is None else cell.posterior(p, state, draw.repeat(f))
-            state = cell(state, draw(p, q))
+        features = draw.repeat(features)
+        for i, down in enumerate(self.down):
+            p, q = self.priors[i](state), None
+            if features is not None:
+                both = tf.concat([state, features[i]], axis=-1)
+                q = self.posteriors[i](both, prior=p)
+            state = down(tf.concat([state, draw(p, q)], axis=-1))
         return state
 
     def likelihood(self, out, given):
@@ -129,42 +114,6 @@ class ConditionalVAE(zoo.VAE):
         return tf.concat([rows, label], axis=-1)
 
 
-class Codebook(Head):
-    """Vectors that follow the encodings nearest to them, without gradients.
-
-    N_k <- decay N_k + (1 - decay) n_k,  m_k <- decay m_k + (1 - decay) sum_j e_j,
-    over the n_k encodings e_j nearest to code k; it is m_k / N_k (appendix A.1).
-    """
-
-    def __init__(self, num_codes: int, code_dim: int, decay: float):
-        super().__init__()
-        self.decay = decay
-        shape, frozen = (num_codes, code_dim), {"trainable": False}
-        self.counts = self.add_weight(shape[:1], "ones", name="counts", **frozen)
-        self.sums = self.add_weight(shape, "random_normal", name="sums", **frozen)
-
-    def codes(self):
-        return self.sums / (self.counts + 1e-5)[:, None]
-
-    def nearest(self, encodings):
-        """`[..., D]` to the indices `[...]` of the codes."""
-        gaps = tf.square(encodings[..., None, :] - self.codes())
-        return tf.argmin(tf.reduce_sum(gaps, axis=-1), -1, tf.int32)
-
-    def call(self, index, encodings=None, training=False):
-        """The codes of indices, which in training move towards their encodings."""
-        codes = tf.gather(self.codes(), index)
-        if training and encodings is not None:
-            chosen = tf.one_hot(tf.reshape(index, [-1]), self.counts.shape[0])
-            flat = tf.reshape(tf.stop_gradient(encodings), [-1, codes.shape[-1]])
-            self.follow(self.counts, tf.reduce_sum(chosen, axis=0))
-            self.follow(self.sums, tf.matmul(chosen, flat, transpose_a=True))
-        return codes
-
-    def follow(self, average, value):
-        average.assign_add((1 - self.decay) * (value - average))
-
-
 @register
 class VQVAE(zoo.LatentVariableModel):
     """Each place of a map of features takes the nearest of `num_codes` vectors.
@@ -192,6 +141,7 @@ class VQVAE(zoo.LatentVariableModel):
         self.commitment = commitment
         self.decay = decay
         self.codebook = Codebook(num_codes, encoder.output_shape[-1], decay)
+        self.codebook.build()
 
     @property
     def event_shape(self):
@@ -216,31 +166,9 @@ class VQVAE(zoo.LatentVariableModel):
         return self.likelihood_head(tf.cast(self.decoder(out), tf.float32))
 
 
-class Coupling(Head):
-    """Shift and log scale of a chessboard's one colour from the other; |log scale| < 2.
-
-    Both are zero on the squares that they are made from.
-    """
-
-    def __init__(self, channels: int, colour: int):
-        super().__init__()
-        self.colour = colour
-        conv = keras.layers.Conv2D
-        self.hidden = conv(8, 3, padding="same", activation="relu")
-        self.out = conv(2 * channels, 3, padding="same", kernel_initializer="zeros")
-
-    def call(self, z):
-        kept = (np.indices(z.shape[1:]).sum(axis=0) + self.colour) % 2
-        params = tf.cast(self.out(self.hidden(z * kept)), tf.float32)
-        shift, raw_log_scale = tf.split(params, 2, axis=-1)
-        return (1 - kept) * shift, (1 - kept) * 2 * tf.tanh(raw_log_scale / 2)
-
-
 @register
 class RealNVP(zoo.GenerativeModel):
-    """Affine couplings between the two colours of a chessboard: log p(x) is exact.
-
-        z <- z exp(s) + t,  log p(x) = log N(z; 0, I) + the sum of all s
+    """Affine couplings of the two halves of all pixels: log p(x) is exact.
 
     A density; training sees grey values anywhere within their level.
 
@@ -260,8 +188,9 @@ class RealNVP(zoo.GenerativeModel):
         self.image_shape = image_shape
         self.levels = levels
         self.couplings = couplings
-        self.chain = [Coupling(image_shape[-1], i % 2) for i in range(couplings)]
-        self.base = tfd.Sample(tfd.Normal(0.0, 1.0), image_shape)
+        self.size = math.prod(image_shape)
+        self.flow = zoo.FlowPrior(self.size, couplings, units=16)
+        self.flow.build(None)
 
     @property
     def fields(self):
@@ -272,30 +201,22 @@ class RealNVP(zoo.GenerativeModel):
         log_p = self.log_prob(x + noise, given)
         return zoo.Measures({"negative_log_prob": -log_p}, {"log_prob": log_p}, x)
 
-    def forward(self, x, given):
-        (z, _), log_det = self._as_batch(x, given), 0.0
-        for coupling in self.chain:
-            shift, log_scale = coupling(z)
-            z = z * tf.exp(log_scale) + shift
-            log_det += tf.reduce_sum(log_scale, [1, 2, 3])
-        return z, log_det
+    def rows(self, x, given):
+        return tf.reshape(self._as_batch(x, given)[0], [-1, self.size])
 
     def log_prob(self, x, given=None):
-        z, log_det = self.forward(x, given)
-        return self.base.log_prob(z) + log_det
-
-    def sample(self, n=1, given=None, *, seed=0):
-        z, _ = Sample(seed_words(seed), n).take(self.base)
-        return self.decode(z)
+        return self.flow.distribution(self).log_prob(self.rows(x, given))
 
     def encode(self, x, given=None):
-        return [self.forward(x, given)[0]]
+        return [self.flow.bijector().inverse(self.rows(x, given))]
 
     def decode(self, z, given=None):
-        for coupling in reversed(self.chain):
-            shift, log_scale = coupling(z)
-            z = (z - shift) * tf.exp(-log_scale)
-        return z
+        return tf.reshape(self.flow.bijector().forward(z), [-1, *self.image_shape])
+
+    def sample(self, n=1, given=None, *, seed=0):
+        draw = generating(seed_words(seed), n, [(self.size,)])
+        x, _ = draw.take(self.flow.distribution(self))
+        return tf.reshape(x, [-1, *self.image_shape])
 
 
 def conditional_vae(**kwargs) -> ConditionalVAE:

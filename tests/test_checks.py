@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo
-from tests import configs
+from tests import configs, small_models
 from tests.configs import assert_same_variables, snapshot
 from zoo.checks import check_source
 from zoo.heads import Head
@@ -314,9 +314,7 @@ def test_options_that_a_class_does_not_have_are_refused(cls, options):
 )
 def test_negative_weights_are_refused(cls, options):
     name, weight = next(iter(options.items()))
-    with pytest.raises(
-        ValueError, match=f"not be negative: .*{name}={weight}"
-    ):
+    with pytest.raises(ValueError, match=f"not be negative: .*{name}={weight}"):
         cls(**options)
 
 
@@ -345,10 +343,19 @@ def test_classes_with_an_objective_refuse_negative_weights_too(options):
         lambda: configs.build().log_prob(configs.BINARY, num_importance_samples=0),
         lambda: configs.build().log_prob(configs.BINARY, chunk=0),
         lambda: configs.build().sample(0),
+        lambda: configs.build().log_weights(configs.BINARY, num_importance_samples=0),
+        lambda: zoo.evaluation.information(
+            configs.build(), configs.BINARY, num_samples=-1
+        ),
+        lambda: zoo.evaluation.log_prob(
+            configs.build(), configs.BINARY, batch_size=0, verbose=0
+        ),
     ],
 )
 def test_numbers_less_than_one_are_refused(make):
-    with pytest.raises(ValueError, match=r"must be at least 1 and .* Received: \w+=0"):
+    with pytest.raises(
+        ValueError, match=r"must be at least 1 and .* Received: \w+=(0|-1)"
+    ):
         make()
 
 
@@ -415,12 +422,44 @@ def test_a_model_without_conditions_takes_none(vae, digits):
         ([np.zeros((1, 2))] * 3, "takes one to 2 layers of latents. Received: 3"),
         ([np.zeros((1, 3))], r"shape \[\.\.\., 2\]\. Received: shape=\(1, 3\)"),
         ([np.zeros(2)], r"shape \[\.\.\., 2\]\. Received: shape=\(2,\)"),
+        ([np.full((1, 2), np.nan)], "`z_2` must be finite. Received: smallest nan"),
+        ([np.zeros((0, 2))], "`z_2` must not be empty"),
+        ([np.zeros((2, 2)), np.zeros((3, 4))], r"leading axes\. .*\(2,\), \(3,\)"),
     ],
 )
 def test_codes_of_other_layers_are_refused(codes, message):
     model = configs.ladder(zoo.LadderVAE)
     with pytest.raises(ValueError, match=message):
         model.decode(*codes)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.zeros((1, 2, 2)), "`z_2` must be integers. Received: dtype=float64"),
+        ([[[0.5, 1.0], [1.0, 1.0]]], "`z_2` must be an array of int32"),
+        (np.full((1, 2, 2), 8), r"`z_2` must lie in \[0, 7\].* from 8 to 8"),
+    ],
+)
+def test_codes_that_are_no_index_are_refused(codes, message):
+    with pytest.raises(ValueError, match=message):
+        configs.vq_vae().decode(codes)
+
+
+@pytest.mark.parametrize("name", ["n", "seed", "num_importance_samples"])
+def test_conditions_must_not_take_the_names_of_served_inputs(name):
+    class Taken(zoo.VAE):
+        @property
+        def fields(self):
+            return {**super().fields, name: zoo.Field((), "int32")}
+
+    with pytest.raises(ValueError, match=f"must not be called .* Received: {name}"):
+        configs.build(Taken)
+
+
+def test_a_call_without_a_condition_names_it():
+    with pytest.raises(ValueError, match=r"x, label\. Received: x"):
+        small_models.conditional_vae()(configs.BINARY[:2])
 
 
 def ends_in_a_sigmoid():
@@ -489,6 +528,9 @@ def test_what_a_keras_user_may_try(vae, digits):
         vae.fit(digits, verbose=0)
     history = vae.fit(digits, digits, verbose=0).history
     assert 0 < history["mae"][0] < 1
+    stop = keras.callbacks.TerminateOnNaN()  # one callback, everything by position
+    logs = vae.fit(digits, digits, 32, 1, 0, stop, 0.0, (digits, digits)).history
+    assert {"elbo", "val_elbo"} <= logs.keys()
 
 
 @keras.saving.register_keras_serializable("zoo_tests")

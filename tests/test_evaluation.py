@@ -70,8 +70,8 @@ def test_an_image_is_encoded_once_for_all_its_samples(cls, digits, eager_functio
             runs.append(x)
             return x
 
-    model = configs.build(cls)
-    model.encoder = keras.Sequential([model.encoder, Counter()])
+    encoder, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
+    model = cls(keras.Sequential([encoder, Counter()]), decoder, configs.LATENT_DIM)
     model.encode(digits)
     runs.clear()
     model.log_prob(digits, num_importance_samples=6, chunk=2)

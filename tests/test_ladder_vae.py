@@ -130,6 +130,9 @@ def test_refreshing_changes_nothing_else_and_repeats():
     refresh_batch_norm(model, [BINARY[:128], BINARY[128:]])
     for norm, mean in zip(norms, before):
         np.testing.assert_array_equal(norm.moving_mean, mean)
+    refresh_batch_norm(model, [{"x": BINARY[:128]}, {"x": BINARY[128:]}])
+    for norm, mean in zip(norms, before):
+        np.testing.assert_array_equal(norm.moving_mean, mean)
 
 
 def test_refresh_refuses_what_it_cannot_do():

@@ -172,12 +172,16 @@ class LatentVariableModel(GenerativeModel):
         alike = words.shape.rank == 1 or tf.is_tensor(n) or n == words.shape[0]
         wanted = "`seed` must be a number, or one for each image."
         checks.require(alike, wanted, f"{words.shape[0]} of them, n={n}")
-        return self._sample(tf.cast(n, tf.int32), given, words)
+        # None, as graphs for seeds of both ranks must not be mistaken for one another.
+        n = tf.cast(n, tf.int32) if words.shape.rank == 1 else None
+        return self._sample(n, given, words)
 
     def log_weights(
         self, x, given=None, *, num_importance_samples: int = 1, seed=0
     ) -> tf.Tensor:
         """log p(x, z) - log q(z|x) of K draws in nats, `[K, B]`."""
+        if not tf.is_tensor(num_importance_samples):
+            checks.at_least(1, num_importance_samples=num_importance_samples)
         x, given = self._as_batch(x, given)
         draw = self._sampling(seed_words(seed), x, num_importance_samples)
         return self._log_weights(draw, x, given, self.features(x, given))

@@ -77,7 +77,8 @@ class Model(Configured, Trainer, metaclass=Completed):
 
     def is_fixed(self, name: str) -> bool:
         """Whether an attribute is what the constructor was given."""
-        return name.removesuffix("_head") in arguments(type(self)).taken
+        taken = name.removesuffix("_head") in arguments(type(self)).taken
+        return taken and name in vars(self)
 
     def __setattr__(self, name, value):
         """As in Keras, but what weights and graphs were made of cannot be exchanged."""

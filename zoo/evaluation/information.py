@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo import checks
 from zoo.draws import batch_seed, seed_words
 from zoo.evaluation.likelihood import batches
 
@@ -34,8 +35,10 @@ def information(
         threshold: variance above which a unit counts as active.
 
     Raises:
-        ValueError: if the data are not what the model was built for.
+        ValueError: if the data are not what the model was built for, or a number is
+            less than one.
     """
+    checks.at_least(1, num_samples=num_samples)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def measure(x, given, seed):

@@ -45,6 +45,7 @@ def log_prob(
         ValueError: if the data are not what the model was built for.
     """
     options = {"num_importance_samples": num_importance_samples, "chunk": chunk}
+    checks.at_least(1, batch_size=batch_size, **({} if model.exact else options))
     count = -(-len(x) // batch_size) if isinstance(x, ARRAYS) else None
     bar = keras.utils.Progbar(count, verbose=verbose)
     results = []
