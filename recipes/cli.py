@@ -143,8 +143,8 @@ def evaluate(
     from recipes import publish
 
     model = zoo.load(path)
-    _, test = publish.test_images(zoo.presets.read_metadata(path))
-    metrics = publish.measure(model, test[:images], samples)
+    data, test = publish.test_images(zoo.presets.read_metadata(path))
+    metrics = publish.measure(model, data, test[:images], samples)
     print_metrics(metrics, path, console)
     if json_file:
         json_file.write_text(json.dumps(metrics, indent=2) + "\n")

@@ -74,6 +74,11 @@ class Dataset:
     source: str
     checksum: str
 
+    def given(self, model, split: str, count: int | None = None) -> dict:
+        """What a model is told beside the first images: labels, if it asks for them."""
+        asked = "label" in model.fields
+        return {"label": np.int32(self.labels[split][:count])} if asked else {}
+
 
 def load(
     source: str | os.PathLike | np.ndarray,

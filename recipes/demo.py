@@ -69,9 +69,9 @@ def _empty(folder: Path) -> None:
 
 def _check_card(console: Console) -> None:
     metadata = zoo.presets.read_metadata(ENTRY)
-    _, images = publish.test_images(metadata)
+    data, images = publish.test_images(metadata)
     promised = metadata["check"]["elbo"]
-    found = publish.check(zoo.load(ENTRY), images)["elbo"]
+    found = publish.check(zoo.load(ENTRY), data, images)["elbo"]
     console.print(
         f"zoo.load({ENTRY!r}): ELBO of {publish.CHECK_IMAGES} test images "
         f"{found:.3f} nats, its card says {promised:.3f}; "

@@ -1,6 +1,7 @@
 """Pictures of what a model does; every function returns a Matplotlib figure."""
 
 from collections.abc import Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from statistics import NormalDist
@@ -37,30 +38,46 @@ def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
 
 
 def samples(model: zoo.GenerativeModel, count: int = 100, seed: int = 0) -> Figure:
-    """Means of p(x|z) with z from the prior, in rows of ten."""
-    images = model.sample(count, seed=seed).numpy()
+    """Means of p(x|z) with z from the prior, in rows of ten; labels go by column."""
+    images = model.sample(count, every_class(model, count), seed=seed).numpy()
     return grid(np.split(images, count // 10))
 
 
-def reconstructions(model: zoo.GenerativeModel, images: np.ndarray) -> Figure:
+def every_class(model: zoo.GenerativeModel, count: int) -> dict[str, np.ndarray]:
+    """All labels in turn for so many images; nothing where a model asks for none."""
+    if "label" not in model.fields:
+        return {}
+    classes = int(model.fields["label"].support[1]) + 1
+    return {"label": np.arange(count, dtype=np.int32) % classes}
+
+
+def reconstructions(
+    model: zoo.GenerativeModel, images: np.ndarray, given: dict | None = None
+) -> Figure:
     """Images above the means of p(x|z) at their codes."""
-    return grid([images, model.reconstruct(images)], ["data", "model"])
+    return grid([images, model.reconstruct(images, given)], ["data", "model"])
 
 
-def traversal(model: zoo.GenerativeModel, images: np.ndarray, rows: int = 10) -> Figure:
+def traversal(
+    model: zoo.GenerativeModel,
+    images: np.ndarray,
+    rows: int = 10,
+    given: dict | None = None,
+) -> Figure:
     """One image's code, one latent dimension per row moved from -3 to 3.
 
     The dimensions are those whose code varies most over `images`, first the most.
     Of several latent layers the top one moves, and those below follow in the mean.
     """
-    top = model.encode(images)[0].numpy()
+    top = model.encode(images, given)[0].numpy()
     order = np.argsort(-top.var(axis=0))[:rows]
     steps = np.linspace(-3, 3, 11, dtype=np.float32)
     rows = []
     for dimension in order:
         z = np.repeat(top[:1], len(steps), axis=0)
         z[:, dimension] = steps
-        rows.append(model.decode(z).numpy())
+        same = {k: np.repeat(v[:1], len(steps)) for k, v in (given or {}).items()}
+        rows.append(model.decode(z, given=same).numpy())
     return grid(rows, [f"z[{dimension}]" for dimension in order])
 
 
@@ -73,8 +90,10 @@ def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> 
     """
     rows, shapes = [], [field.shape for field in model.latent_fields.values()]
     for varied in range(len(shapes)):
-        out = model.walk(OneLevel(seed, columns, varied, shapes), None, {})
-        rows.append(model.likelihood(out, {}).mean().numpy())
+        given = {name: rows[:1] for name, rows in every_class(model, 1).items()}
+        given = {name: np.repeat(row, columns) for name, row in given.items()}
+        out = model.walk(OneLevel(seed, columns, varied, shapes), None, given)
+        rows.append(model.likelihood(out, given).mean().numpy())
     return grid(rows, list(model.latent_fields))
 
 
@@ -91,7 +110,10 @@ class OneLevel(SampleEach):
 
 
 def latent_space(
-    model: zoo.GenerativeModel, images: np.ndarray, labels: np.ndarray
+    model: zoo.GenerativeModel,
+    images: np.ndarray,
+    labels: np.ndarray,
+    given: dict | None = None,
 ) -> Figure:
     """The top layer's codes by class, with the images of two points beside them.
 
@@ -99,7 +121,7 @@ def latent_space(
     """
     from sklearn.decomposition import PCA
 
-    codes = model.encode(images)[0].numpy()
+    codes = model.encode(images, given)[0].numpy()
     if codes.shape[1] > 2:
         codes = PCA(2).fit_transform(codes)
     figure = Figure(figsize=(5, 4.4), dpi=150, layout="constrained")
@@ -181,14 +203,16 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures, labels = {"samples": samples(model)}, data.labels["test"]
+    given = partial(data.given, model, "test")
     if has_latents(model):
-        pictures["reconstructions"] = reconstructions(model, images[:10])
+        shown = reconstructions(model, images[:10], given(10))
+        pictures["reconstructions"] = shown
     if len(getattr(model, "latent_fields", ())) > 1:
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):
-        pictures["traversal"] = traversal(model, images[:1000])
+        pictures["traversal"] = traversal(model, images[:1000], given=given(1000))
         if labels is not None:
-            codes = latent_space(model, images[:3000], labels[:3000])
+            codes = latent_space(model, images[:3000], labels[:3000], given(3000))
             pictures["latent_space"] = codes
         if of_two_dimensions(model):
             pictures["decoded_grid"] = decoded_grid(model)
@@ -208,8 +232,9 @@ def has_latents(model: zoo.GenerativeModel, ndims: int | None = None) -> bool:
 
 
 def of_two_dimensions(model: zoo.GenerativeModel) -> bool:
-    """Whether a model has one latent, of two dimensions."""
-    return [f.shape for f in model.latent_fields.values()] == [(2,)]
+    """Whether a model has one latent, of two dimensions, and asks for nothing else."""
+    alone = len(model.fields) == 1
+    return alone and [f.shape for f in model.latent_fields.values()] == [(2,)]
 
 
 def as_array(figure: Figure) -> np.ndarray:

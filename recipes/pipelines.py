@@ -15,6 +15,7 @@ def stream(
     seed: int,
     binarise: bool = False,
     start_epoch: int = 0,
+    given: dict[str, np.ndarray] | None = None,
 ) -> tf.data.Dataset:
     """Infinite training batches `[batch_size, H, W, C]`, float32 in [0, 1].
 
@@ -29,6 +30,8 @@ def stream(
         binarise: draw every pixel of every batch anew from a Bernoulli distribution
             with the pixel's intensity as its mean.
         start_epoch: number of the epoch to begin with.
+        given: conditions by name, one row for each image, such as labels: batches are
+            then dicts, of the images as `x` and of these.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -56,7 +59,9 @@ def stream(
 
     def batch(rows, key):
         x = scale(tf.gather(pixels, rows))
-        return draw_binary(x, key) if binarise else x
+        x = draw_binary(x, key) if binarise else x
+        more = {name: tf.gather(v, rows) for name, v in (given or {}).items()}
+        return {"x": x, **more} if more else x
 
     epochs = tf.data.Dataset.counter(start_epoch).flat_map(epoch)
     return epochs.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

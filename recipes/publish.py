@@ -19,6 +19,7 @@ from recipes.runs import Run, evaluation_images
 from recipes.tables import shown
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
+UNITS = {"accuracy": "share of images", "perplexity": "codes"}  # others are in nats
 
 
 def publish(
@@ -60,10 +61,10 @@ def publish(
         "seconds": round(sum(epoch["seconds"] for epoch in run.history)),
         "machine": describe_machine(),
         "metrics": {
-            **measure(model, measured, run.num_importance_samples),
+            **measure(model, data, measured, run.num_importance_samples),
             **(more or {}),
         },
-        "check": check(model, images),
+        "check": check(model, data, images),
     }
     entry = zoo.presets.save(model, run.folder / run.name, metadata)
     drawn = figures.draw(model, data, images, entry / "figures", run.history)
@@ -76,10 +77,17 @@ def publish(
 
 
 def measure(
-    model: zoo.GenerativeModel, images: np.ndarray, num_importance_samples: int
+    model: zoo.GenerativeModel,
+    data: datasets.Dataset,
+    images: np.ndarray,
+    num_importance_samples: int,
 ) -> dict[str, dict]:
-    """Every figure of merit with its unit and protocol; without samples no NLL."""
-    info = zoo.evaluation.information(model, images)
+    """Every figure of merit of the first test images, with its unit and protocol.
+
+    Without samples there is no NLL.
+    """
+    given = data.given(model, "test", len(images))
+    info = zoo.evaluation.information(model, images, given)
     one = f"one draw of z per image, {len(images)} test images"
     many = f"{num_importance_samples} importance samples per image, {len(images)} "
     many += "test images"
@@ -89,7 +97,7 @@ def measure(
     if model.exact or num_importance_samples:
         started = time.perf_counter()
         log_p = zoo.evaluation.log_prob(
-            model, images, num_importance_samples=num_importance_samples
+            model, images, given, num_importance_samples=num_importance_samples
         )
         seconds = time.perf_counter() - started
         nll = -float(np.mean(log_p, dtype=np.float64))
@@ -102,7 +110,7 @@ def measure(
     layers = [rate for name, rate in info.items() if name.startswith("rate_")]
     for name, value in info.items():
         if isinstance(value, float) and not name.startswith("rate_"):
-            metrics[name] = figure(value, "nats", one)
+            metrics[name] = figure(value, UNITS.get(name.split("_")[0], "nats"), one)
     metrics["active_units"] = figure(
         info["active_units"], "units per layer", "variance of the code above 0.01"
     )
@@ -112,16 +120,19 @@ def measure(
     return metrics
 
 
-def check(model: zoo.GenerativeModel, images: np.ndarray) -> dict:
+def check(
+    model: zoo.GenerativeModel, data: datasets.Dataset, images: np.ndarray
+) -> dict:
     """The ELBO of the first test images, or log p(x) where the model knows it.
 
     It is what a loaded entry must give again.
     """
     images = images[:CHECK_IMAGES]
+    given = data.given(model, "test", len(images))
     if model.exact:
-        log_p = zoo.evaluation.log_prob(model, images, verbose=0)
+        log_p = zoo.evaluation.log_prob(model, images, given, verbose=0)
         return {"images": len(images), "log_prob": float(np.mean(log_p))}
-    elbo = zoo.evaluation.information(model, images)["elbo"]
+    elbo = zoo.evaluation.information(model, images, given)["elbo"]
     return {"images": len(images), "elbo": elbo}
 
 

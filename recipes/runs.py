@@ -93,9 +93,17 @@ class Run:
         model = checkpoint.restore(model, steps)
         done = len(checkpoint.history)
         train = datasets.stream(
-            data.train, batch_size, seed=self.seed, binarise=binarise, start_epoch=done
+            data.train,
+            batch_size,
+            seed=self.seed,
+            binarise=binarise,
+            start_epoch=done,
+            given=data.given(model, "train"),
         )
         validation = evaluation_images(data.validation, binarise)
+        given = data.given(model, "validation")
+        held_out = {"x": validation, **given} if given else validation
+        pictured = {name: rows[:10] for name, rows in given.items()}
         if done < self.epochs:
             print("The first step is compiled, which takes seconds ...", flush=True)
         model.fit(
@@ -103,12 +111,12 @@ class Run:
             steps_per_epoch=steps,
             epochs=self.epochs,
             initial_epoch=done,
-            validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(500),
+            validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
             validation_freq=every,
             callbacks=[
                 keras.callbacks.TerminateOnNaN(),
                 keras.callbacks.TensorBoard(self.folder / "logs", write_graph=False),
-                Pictures(self.folder / "logs", validation[:10], every),
+                Pictures(self.folder / "logs", validation[:10], pictured, every),
                 checkpoint,
             ],
         )
@@ -172,18 +180,19 @@ class Checkpoint(keras.callbacks.Callback):
 class Pictures(keras.callbacks.Callback):
     """Samples and reconstructions as training goes on, for TensorBoard's image tab."""
 
-    def __init__(self, folder: Path, images: np.ndarray, every: int):
+    def __init__(self, folder: Path, images: np.ndarray, given: dict, every: int):
         super().__init__()
         self.every = every
         self.writer = tf.summary.create_file_writer(str(folder / "images"))
         self.images = images
+        self.given = given
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every or not np.isfinite(logs["loss"]):
             return
         pictures = {"samples": figures.samples(self.model, 50)}
         if figures.has_latents(self.model):
-            shown = figures.reconstructions(self.model, self.images)
+            shown = figures.reconstructions(self.model, self.images, self.given)
             pictures["reconstructions"] = shown
         with self.writer.as_default(step=epoch):
             for name, figure in pictures.items():

@@ -24,6 +24,7 @@ GREY = (datasets.load_digits().images[:256, ..., None] / 16).astype("float32")
 LABELS = datasets.load_digits().target[:256].astype("int32")
 BINARY = np.random.default_rng(0).binomial(1, GREY).astype("float32")
 CODES = (GREY[:, ::2, ::2, 0] * 4).round().astype("int32")  # [256, 4, 4], 0 to 4
+FEW = np.arange(256) % 16 < 8  # whose labels are known, the first eight among them
 _wine = datasets.load_wine().data[:128]
 TABLE = ((_wine - _wine.mean(0)) / _wine.std(0)).astype("float32")
 
@@ -235,6 +236,21 @@ def vq_vae(strides=(2, 2), **kwargs) -> zoo.VQVAE:
     return zoo.VQVAE(IMAGE, strides, **options)
 
 
+def conditional_vae(cls=zoo.ConditionalVAE, **kwargs) -> zoo.ConditionalVAE:
+    """A tiny one for digits with their labels."""
+    keras.utils.set_random_seed(0)
+    encoder = zoo.networks.dense_encoder(IMAGE, units=(16,))
+    decoder = zoo.networks.dense_decoder(LATENT_DIM + 10, IMAGE, units=(16,))
+    return cls(encoder, decoder, LATENT_DIM, 10, **kwargs)
+
+
+def semi_supervised_vae(**kwargs) -> zoo.SemiSupervisedVAE:
+    """A tiny M2."""
+    flat, logits = keras.layers.Flatten(), keras.layers.Dense(10)
+    classifier = keras.Sequential([keras.Input(IMAGE), flat, logits])
+    return conditional_vae(zoo.SemiSupervisedVAE, classifier=classifier, **kwargs)
+
+
 def pixelcnn(shape=(4, 4), **kwargs) -> zoo.PixelCNN:
     """A tiny PixelCNN of a tiny VQ-VAE's lower codes."""
     keras.utils.set_random_seed(0)
@@ -326,8 +342,9 @@ CONFIGS = {
         lambda: pixelcnn(upper=(2, 2, 5)), {"x": CODES, "upper": CODES[:, ::2, ::2]}
     ),
     "spatial_vae": Row(small_models.SpatialVAE, BINARY),
-    "conditional_vae": Row(
-        small_models.conditional_vae, {"x": BINARY, "label": LABELS}
+    "conditional_vae": Row(conditional_vae, {"x": BINARY, "label": LABELS}),
+    "semi_supervised_vae": Row(
+        semi_supervised_vae, {"x": BINARY, "label": np.where(FEW, LABELS, -1)}
     ),
     "vq_vae": Row(small_models.vq_vae, BINARY),
     "real_nvp": Row(lambda: small_models.RealNVP(couplings=2), GREY),

@@ -1,7 +1,8 @@
-"""Four small models that the engine must have room for, one class each.
+"""Three small models that the engine must have room for, one class each.
 
-They are here to prove the hooks, not to be good: spatial latents at two scales, a
-condition, discrete codes, and an exact likelihood without any latents to infer.
+They are here to prove the hooks, not to be good: spatial latents at two scales,
+discrete codes, and an exact likelihood without any latents to infer. The fourth, with a
+condition, is `zoo.ConditionalVAE` itself.
 """
 
 import math
@@ -74,44 +75,6 @@ class SpatialVAE(zoo.LatentVariableModel):
 
     def likelihood(self, out, given):
         return self.likelihood_head(tf.cast(self.pixels(out), tf.float32))
-
-
-@register
-class ConditionalVAE(zoo.VAE):
-    """p(x, z | label): encoder's features and z both go on with the label beside them.
-
-    Args:
-        encoder: as for `zoo.VAE`.
-        decoder: likewise, from `[B, latent_dim + num_classes]`.
-        latent_dim: number of latent dimensions.
-        num_classes: labels are 0, ..., num_classes - 1.
-        **kwargs: as for `zoo.VAE`.
-
-    Reference: Sohn et al., "Learning Structured Output Representation", 2015.
-    """
-
-    def __init__(self, encoder, decoder, latent_dim, num_classes=10, **kwargs):
-        super().__init__(encoder, decoder, latent_dim, **kwargs)
-        self.num_classes = num_classes
-
-    @property
-    def fields(self):
-        label = zoo.Field((), "int32", (0, self.num_classes - 1))
-        return {**super().fields, "label": label}
-
-    @property
-    def decoder_dim(self):
-        return self.latent_dim + self.num_classes
-
-    def features(self, x, given):
-        return self.labelled(super().features(x, given), given)
-
-    def likelihood(self, out, given):
-        return super().likelihood(self.labelled(out, given), given)
-
-    def labelled(self, rows, given):
-        label = tf.one_hot(given["label"], self.num_classes, dtype=rows.dtype)
-        return tf.concat([rows, label], axis=-1)
 
 
 @register
@@ -217,13 +180,6 @@ class RealNVP(zoo.GenerativeModel):
         draw = generating(seed_words(seed), n, [(self.size,)])
         x, _ = draw.take(self.flow.distribution(self))
         return tf.reshape(x, [-1, *self.image_shape])
-
-
-def conditional_vae(**kwargs) -> ConditionalVAE:
-    """A tiny one for 8 x 8 digits with their labels."""
-    encoder = zoo.networks.dense_encoder((8, 8, 1), units=(16,))
-    decoder = zoo.networks.dense_decoder(4 + 10, (8, 8, 1), units=(16,))
-    return ConditionalVAE(encoder, decoder, 4, **kwargs)
 
 
 def vq_vae(**kwargs) -> VQVAE:

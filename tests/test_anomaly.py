@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from tests.configs import BINARY, LABELS, biva, build
-from tests.small_models import RealNVP, SpatialVAE, conditional_vae
+from tests.configs import BINARY, LABELS, biva, build, conditional_vae
+from tests.small_models import RealNVP, SpatialVAE
 from tests.test_hierarchical_vae import BOTH, THREE_LAYERS, LinearToy
 from zoo.draws import UpperSample, seed_words
 from zoo.evaluation import likelihood_ratio, log_prob_above

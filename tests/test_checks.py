@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo
-from tests import configs, small_models
+from tests import configs
 from tests.configs import assert_same_variables, snapshot
 from zoo.checks import check_source
 from zoo.heads import Head
@@ -459,7 +459,7 @@ def test_conditions_must_not_take_the_names_of_served_inputs(name):
 
 def test_a_call_without_a_condition_names_it():
     with pytest.raises(ValueError, match=r"x, label\. Received: x"):
-        small_models.conditional_vae()(configs.BINARY[:2])
+        configs.conditional_vae()(configs.BINARY[:2])
 
 
 def ends_in_a_sigmoid():

@@ -75,6 +75,16 @@ def take(images, count, **options):
     return np.stack(list(stream.take(count).as_numpy_iterator()))
 
 
+def test_conditions_stay_with_their_images():
+    labels = np.arange(20, dtype="int32")
+    stream = datasets.stream(numbered(20), 8, seed=3, given={"label": labels})
+    plain = take(numbered(20), 2)
+    for batch, images in zip(stream.take(2).as_numpy_iterator(), plain):
+        np.testing.assert_array_equal(batch["x"], images)
+        expected = np.rint(batch["x"][:, 0, 0, 0] * 255)
+        np.testing.assert_array_equal(batch["label"], expected)
+
+
 # MNIST and Fashion-MNIST
 
 

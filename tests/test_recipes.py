@@ -1,5 +1,6 @@
 """The command line, runs that survive a kill, and what a finished entry holds."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -78,11 +79,11 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 
 def test_without_samples_there_is_no_nll():
-    digits = datasets.load("digits").test
-    metrics = publish.measure(small_models.SpatialVAE(), digits, 0)
+    digits = datasets.load("digits")
+    metrics = publish.measure(small_models.SpatialVAE(), digits, digits.test, 0)
     assert "elbo" in metrics
     assert "nll" not in metrics
-    exact = publish.measure(small_models.RealNVP(), digits, 0)
+    exact = publish.measure(small_models.RealNVP(), digits, digits.test, 0)
     assert "nll" in exact
 
 
@@ -141,8 +142,13 @@ def test_an_entry_is_complete(entry):
             True,
             {"samples", "reconstructions", "levels", "history"},
         ),
+        (
+            configs.semi_supervised_vae,
+            True,
+            {"samples", "reconstructions", "traversal", "latent_space", "history"},
+        ),
     ],
-    ids=["no latents", "spatial latents"],
+    ids=["no latents", "spatial latents", "labels"],
 )
 def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path):
     run = runs.Run(
@@ -154,8 +160,8 @@ def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path
     entry = publish.publish(run, model, data, about="Tiny.", binarise=binarise)
     assert {file.stem for file in (entry / "figures").glob("*.png")} == drawn
     metadata = zoo.presets.read_metadata(entry)
-    _, images = publish.test_images(metadata)
-    found = publish.check(zoo.load(entry), images)
+    data, images = publish.test_images(metadata)
+    found = publish.check(zoo.load(entry), data, images)
     assert found == pytest.approx(metadata["check"], rel=1e-5)
     protocol = metadata["metrics"]["nll"]["protocol"]
     assert protocol.startswith("exact" if model.exact else "5 importance samples")
@@ -276,17 +282,18 @@ def test_a_recipe_shows_all_that_it_does(name):
 
 
 @functools.cache
-def shipped_images(data: str) -> np.ndarray:
-    """The first test images of a card's data set, which the cards share."""
-    _, images = publish.test_images({"data": json.loads(data)})
-    return images[: publish.CHECK_IMAGES].copy()
+def shipped_images(data: str) -> tuple[datasets.Dataset, np.ndarray]:
+    """A card's data set and its first test images, which the cards share."""
+    data, images = publish.test_images({"data": json.loads(data)})
+    few = images[: publish.CHECK_IMAGES].copy()
+    return dataclasses.replace(data, train=None, validation=None, test=None), few
 
 
 @pytest.mark.parametrize("name", zoo.list_presets())
 def test_a_shipped_entry_gives_what_its_card_promises(name):
     metadata = zoo.presets.read_metadata(name)
-    images = shipped_images(json.dumps(metadata["data"]))
-    found = publish.check(zoo.load(name), images)
+    shipped = shipped_images(json.dumps(metadata["data"]))
+    found = publish.check(zoo.load(name), *shipped)
     # Same draws; float sums may differ in order.
     assert found == pytest.approx(metadata["check"], rel=1e-5)
 

@@ -1,4 +1,4 @@
-"""Exactness of the four small models: each against a second way to its numbers."""
+"""Exactness of the small models, each against a second way to its numbers."""
 
 import inspect
 
@@ -9,13 +9,11 @@ import tensorflow as tf
 from scipy import special, stats
 
 import zoo
-from tests.configs import BINARY, CONFIGS, GREY, LABELS, optimizer
+from tests.configs import BINARY, CONFIGS, GREY, LABELS, conditional_vae, optimizer
 from tests.small_models import (
     VQVAE,
-    ConditionalVAE,
     RealNVP,
     SpatialVAE,
-    conditional_vae,
     vq_vae,
 )
 from zoo import bounds
@@ -244,7 +242,9 @@ def test_training_sees_grey_values_within_their_level():
 
 
 @pytest.mark.parametrize(
-    "cls", [SpatialVAE, ConditionalVAE, VQVAE, RealNVP], ids=lambda cls: cls.__name__
+    "cls",
+    [SpatialVAE, zoo.ConditionalVAE, VQVAE, RealNVP],
+    ids=lambda cls: cls.__name__,
 )
 def test_each_is_short(cls):
     source, _ = inspect.getsourcelines(cls)

@@ -39,6 +39,7 @@ from zoo.variants.beta_tcvae import BetaTCVAE
 from zoo.variants.beta_vae import BetaVAE
 from zoo.variants.biva import BIVA
 from zoo.variants.capacity_vae import CapacityVAE
+from zoo.variants.conditional_vae import ConditionalVAE
 from zoo.variants.glow import Glow
 from zoo.variants.hierarchical_vae import HierarchicalVAE
 from zoo.variants.iaf_vae import IAFVAE
@@ -46,6 +47,7 @@ from zoo.variants.iwae import IWAE
 from zoo.variants.ladder_vae import LadderVAE
 from zoo.variants.nvae import NVAE
 from zoo.variants.pixelcnn import PixelCNN
+from zoo.variants.semi_supervised_vae import SemiSupervisedVAE
 from zoo.variants.sigma_vae import SigmaVAE
 from zoo.variants.vlae import VLAE
 from zoo.variants.vqvae import VQVAE
