@@ -377,6 +377,15 @@ ALIKE = (
     "iwae_doubly_reparameterised",
 )
 # Of many layers, which XLA takes long for.
-DEEP = ("biva", "vlae", "nvae", "glow", "vq_vae_2", "pixelcnn")
+DEEP = (
+    "biva",
+    "vlae",
+    "nvae",
+    "glow",
+    "vq_vae_2",
+    "pixelcnn",
+    "spatial_vae",
+    "semi_supervised_vae",
+)
 CONFIGS |= {name: CONFIGS[name]._replace(alike=True) for name in ALIKE}
 CONFIGS |= {name: CONFIGS[name]._replace(deep=True) for name in DEEP}

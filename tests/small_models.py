@@ -70,7 +70,8 @@ class SpatialVAE(zoo.LatentVariableModel):
             if features is not None:
                 both = tf.concat([state, features[i]], axis=-1)
                 q = self.posteriors[i](both, prior=p)
-            state = down(tf.concat([state, draw(p, q)], axis=-1))
+            z = tf.cast(draw(p, q), state.dtype)
+            state = down(tf.concat([state, z], axis=-1))
         return state
 
     def likelihood(self, out, given):

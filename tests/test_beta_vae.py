@@ -116,7 +116,9 @@ def test_each_part_has_its_own_weight(digits):
         np.testing.assert_allclose(weighted[name], factor * one[name], rtol=1e-5)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_beta_may_change_between_two_fits(digits, jit_compile):
     model = configs.build(zoo.BetaVAE, beta=1.0)
     model.compile(configs.optimizer(), jit_compile=jit_compile)
