@@ -14,6 +14,7 @@ import tensorflow_probability as tfp
 import zoo
 from zoo.draws import generating, seed_words
 from zoo.heads import Codebook
+from zoo.variants.nvae import join
 
 tfd = tfp.distributions
 register = keras.saving.register_keras_serializable("zoo_tests")
@@ -68,14 +69,12 @@ class SpatialVAE(zoo.LatentVariableModel):
         for i, down in enumerate(self.down):
             p, q = self.priors[i](state), None
             if features is not None:
-                both = tf.concat([state, features[i]], axis=-1)
-                q = self.posteriors[i](both, prior=p)
-            z = tf.cast(draw(p, q), state.dtype)
-            state = down(tf.concat([state, z], axis=-1))
+                q = self.posteriors[i](join(state, features[i]), prior=p)
+            state = down(join(state, draw(p, q)))
         return state
 
     def likelihood(self, out, given):
-        return self.likelihood_head(tf.cast(self.pixels(out), tf.float32))
+        return self.likelihood_head(self.pixels(out))
 
 
 @register
@@ -127,7 +126,7 @@ class VQVAE(zoo.LatentVariableModel):
         return e + tf.stop_gradient(codes - e)
 
     def likelihood(self, out, given):
-        return self.likelihood_head(tf.cast(self.decoder(out), tf.float32))
+        return self.likelihood_head(self.decoder(out))
 
 
 @register

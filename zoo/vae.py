@@ -1,7 +1,6 @@
 """VAE: an encoder, heads, and a decoder around one layer of latents."""
 
 import keras
-import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
@@ -82,7 +81,7 @@ class VAE(LatentVariableModel):
         return draw(self.prior(given), posterior)
 
     def likelihood(self, out, given):
-        return self.likelihood_head(tf.cast(self.decoder(out), tf.float32))
+        return self.likelihood_head(self.decoder(out))
 
     @property
     def top_dim(self) -> int:

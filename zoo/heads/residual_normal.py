@@ -44,7 +44,7 @@ class ResidualNormal(Head):
         self.dense.build(features_shape)
 
     def call(self, features, prior=None) -> tfd.Distribution:
-        change = self.dense(tf.cast(features, tf.float32))
+        change = self.dense(features)
         loc, log_scale = map(soft_clip, tf.split(change, 2, axis=-1))
         scale = tf.exp(log_scale)
         if prior is not None:

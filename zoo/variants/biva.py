@@ -155,8 +155,7 @@ class BIVA(LatentVariableModel):
 
     def likelihood(self, out, given):
         change, conv = self.pixels
-        params = conv(tf.nn.elu(change(out)))
-        return self.likelihood_head(tf.cast(params, tf.float32))
+        return self.likelihood_head(conv(tf.nn.elu(change(out))))
 
 
 class SkipConv2D(WeightNorm):

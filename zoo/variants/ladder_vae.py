@@ -20,9 +20,6 @@ def merge(evidence: tfd.Distribution, prior: tfd.Distribution) -> tfd.Distributi
         sigma_q^2 = 1 / (1 / sigma_hat^2 + 1 / sigma_p^2)
         mu_q = sigma_q^2 (mu_hat / sigma_hat^2 + mu_p / sigma_p^2)
 
-    Raises:
-        ValueError: if either is of another form.
-
     Reference: Sonderby et al., 2016, eqs. 17-18.
     """
     evidence, prior = diagonal_normal(evidence), diagonal_normal(prior)

@@ -128,7 +128,7 @@ class NVAE(LatentVariableModel):
 
     def likelihood(self, out, given):
         cell, conv = self.pixels
-        return self.likelihood_head(tf.cast(conv(tf.nn.swish(cell(out))), tf.float32))
+        return self.likelihood_head(conv(tf.nn.swish(cell(out))))
 
 
 def tower(width, cells: int, held, halve=False, kind="plain") -> keras.Sequential:

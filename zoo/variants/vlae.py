@@ -85,4 +85,4 @@ class VLAE(LatentVariableModel):
         return above[0]
 
     def likelihood(self, out, given):
-        return self.likelihood_head(tf.cast(self.pixels(out), tf.float32))
+        return self.likelihood_head(self.pixels(out))

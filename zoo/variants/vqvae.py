@@ -137,7 +137,7 @@ class VQVAE(LatentVariableModel):
         return e + tf.stop_gradient(code - e)
 
     def likelihood(self, out, given):
-        return self.likelihood_head(tf.cast(self.image(out), tf.float32))
+        return self.likelihood_head(self.image(out))
 
     def sample_from(self, priors, n: int = 1, *, seed: int = 0) -> tf.Tensor:
         """Images `[n, *event_shape]` whose codes come from learned priors.
