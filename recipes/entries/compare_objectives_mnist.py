@@ -3,8 +3,9 @@
 One row per model, all with the networks and the warm-up of normal_prior_vae_mnist:
 -ELBO, rate and distortion of the test images, the NLL, and the rate's parts in the mean
 (Chen et al., 2018, eq. 2): mutual information, total correlation and dimension-wise KL,
-estimated from one batch of 1000. Ten epochs rank what learns fast, not what ends best.
-A study: it makes a table and a picture, no entry.
+with q(z) the posterior averaged over all test images. Of N images they can tell no more
+mutual information than log N, which is 9.21 nats of 10 000. Ten epochs rank what learns
+fast, not what ends best. A study: it makes a table and a picture, no entry.
 """
 
 import keras
@@ -21,7 +22,8 @@ from zoo.objectives import ELBO, IWELBO, Capacity, TotalCorrelation, decompose
 
 EPOCHS = 10
 SHAPE, LATENT_DIM, BATCH_SIZE = (28, 28, 1), 40, 100
-IMAGES = 1000  # test images of the NLL and of the rate's parts
+IMAGES = 1000  # test images of the NLL
+ROWS = 100  # draws of z at a time, against the posteriors of all images
 NUM_IMPORTANCE_SAMPLES = 500
 PARTS = ("mutual information", "total correlation", "dimension-wise KL")
 SCALES = tuple(float(scale) for scale in np.geomspace(2.0, 0.2, LATENT_DIM))
@@ -80,7 +82,8 @@ def train(run: Run) -> None:
                 "model": name,
                 "nll": -float(np.mean(log_p)),
                 **info,
-                **dict(zip(PARTS, parts(model, test[:IMAGES]))),
+                **dict(zip(PARTS, parts(model, test))),
+                "images of the parts": len(test),
             }
         )
         rows.append(model.sample(12, seed=0))
@@ -95,13 +98,19 @@ def parts(model: zoo.VAE, images: np.ndarray) -> list[float]:
     """The rate's parts in nats, with q(z) the posterior averaged over `images`."""
     draw = Sample(seed_words(0), rows=len(images))
     model.walk(draw, model.features(images, {}), {})
-    # A data set of one image for each of the batch: log q(z) is a plain mean.
-    terms = decompose(*draw.latents, dataset_size=1)
-    return [float(tf.reduce_mean(part)) for part in terms]
+    (latent,), terms = draw.latents, []
+    for start in range(0, len(images), ROWS):
+        rows = slice(start, start + ROWS)
+        few = latent._replace(z=latent.z[rows], log_q=latent.log_q[rows])
+        # A data set of one image for each posterior: log q(z) is a plain mean.
+        terms.append(decompose(few, dataset_size=1))
+    return [float(tf.reduce_mean(tf.concat(part, axis=0))) for part in zip(*terms)]
 
 
 def table(results: list[dict]) -> Table:
-    result = Table(title="Test images, nats per image")
+    images = results[0]["images of the parts"]
+    title = f"Test images, nats; mutual information of {images} images, at most "
+    result = Table(title=title + f"log {images} = {np.log(images):.2f}")
     columns = ("nll", "elbo", "rate", "distortion", *PARTS)
     for column in ("model", *columns, "active units"):
         result.add_column(column, justify="left" if column == "model" else "right")
