@@ -39,6 +39,7 @@ _LICENCES = {
     "mnist": "CC BY-SA 3.0",
     "fashion_mnist": "MIT",
     "celeb_a": "non-commercial research only",
+    "emoji": "SIL OFL 1.1",
     "digits": "CC BY 4.0",
 }
 
@@ -92,6 +93,7 @@ def load(
     | `source` | splits |
     |---|---|
     | name of a TFDS set, such as `"mnist"` or `"emnist/letters"` | TFDS's own |
+    | `"emoji"`, colour pictures of 32x32, or `"emoji/64"` | by what they show |
     | `"digits"`, scikit-learn's 8x8 digits as floats | none |
     | folder of png and jpg images, searched recursively | none |
     | array `[N, H, W]` or `[N, H, W, C]`, uint8 or float in [0, 1] | none |

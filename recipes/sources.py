@@ -22,9 +22,12 @@ import requests
 import tensorflow_datasets as tfds
 from rich.console import Console
 
+from recipes import emoji  # a builder of our own, which TFDS then knows too
+
 LOCAL_COPIES = {
     "mnist": Path(__file__).parent / "data" / "mnist",
     "fashion_mnist": Path("/usr/share/datasets/fashion-mnist"),
+    "emoji": emoji.FONTS,
 }
 
 # Modification times, in seconds since 1970, inside Fashion-MNIST's gzip headers.
@@ -117,7 +120,8 @@ def prepare(builder, local_dir: str | os.PathLike | None = None):
         ) as work:
             if is_local:
                 folder = _check_archives(archives, folder, Path(work))
-            with _status(builder.name, quiet=is_local):
+            quiet = is_local or not builder.url_infos  # nothing to download
+            with _status(builder.name, quiet):
                 # TFDS reuses extracted files by name alone, and Fashion-MNIST's names
                 # are MNIST's: each preparation extracts into a folder of its own.
                 builder.download_and_prepare(

@@ -1,0 +1,75 @@
+"""The colour pictures that come along, and how they are split."""
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from recipes import datasets, emoji
+
+NAMES = (emoji.FOLDER / emoji.NAMES).read_text().splitlines()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return datasets.load("emoji", data_dir=tmp_path_factory.mktemp("tfds"))
+
+
+@pytest.mark.parametrize(
+    ("names", "alike"),
+    [
+        (["1F44B", "1F44B 1F3FB", "1F44B 1F3FF"], True),  # a hand, light and dark
+        (["1F9D1 200D 1F680", "1F469 1F3FD 200D 1F680"], True),  # astronauts
+        (["1F46B", "1F46C 1F3FB", "1F9D1 200D 1F91D 200D 1F9D1"], True),  # hand in hand
+        (["1F468 200D 1F469 200D 1F467", "1F46A"], True),  # families
+        (["1F3FB", "1F3FC"], False),  # the tones themselves
+        (["1F44B", "1F44C"], False),
+        (["1F9D1 200D 1F680", "1F9D1 200D 1F692"], False),  # astronaut, firefighter
+    ],
+)
+def test_a_subject_is_what_a_picture_shows(names, alike):
+    assert (len(set(map(emoji.subject, names))) == 1) == alike
+
+
+def test_every_subject_falls_into_one_split():
+    splits = {}
+    for name in NAMES:
+        splits.setdefault(emoji.subject(name), set()).add(emoji.split(name))
+    assert all(len(found) == 1 for found in splits.values())
+    assert len(splits) > 1500
+
+
+def test_the_pictures_are_those_of_the_atlas(data):
+    atlas = emoji.read_atlas()
+    assert len(atlas) == len(NAMES) == len(set(NAMES)) == 3916
+    known = {image.tobytes(): emoji.split(name) for name, image in atlas.items()}
+    assert len(known) == 3916  # all are distinct
+    for split in ("train", "validation", "test"):
+        images = getattr(data, split)
+        assert images.shape[1:] == (32, 32, 3)
+        assert all(known.pop(image.tobytes()) == split for image in images)
+    assert not known
+    assert len(data.train) > 7 * len(data.validation) > 49 * 50
+    assert data.licence == "SIL OFL 1.1"
+
+
+def test_a_black_square_is_black_and_stands_on_white():
+    square = emoji.read_atlas()["2B1B"]
+    assert square[16, 16].max() < 100
+    assert square[0].min() == 255
+
+
+def test_a_picture_is_the_mean_of_its_pixels_on_white():
+    picture = np.zeros([128, 128, 4], np.uint8)
+    picture[..., 0], picture[:64, :, 3] = 200, 255  # the lower half is transparent
+    (image,) = emoji.distinct([("a", picture), ("the same", picture)], 64).values()
+    np.testing.assert_array_equal(image[:32], np.tile([200, 0, 0], (32, 64, 1)))
+    np.testing.assert_array_equal(image[32:], 255)
+
+
+def test_without_the_font_there_is_a_way_to_get_it(tmp_path):
+    with pytest.raises((AssertionError, ValueError), match="fonts-noto-color-emoji"):
+        datasets.load("emoji/64", data_dir=tmp_path, local_dir=tmp_path)
+
+
+def test_tfds_knows_it():
+    assert "emoji" in tfds.list_builders(with_community_datasets=False)
