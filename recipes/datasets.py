@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from recipes import sources
+from recipes import photos, sources
 from recipes.pipelines import (
     batches,
     binarise,
@@ -95,6 +95,7 @@ def load(
     | name of a TFDS set, such as `"mnist"` or `"emnist/letters"` | TFDS's own |
     | `"emoji"`, colour pictures of 32x32, or `"emoji/64"` | by what they show |
     | `"digits"`, scikit-learn's 8x8 digits as floats | none |
+    | `"photo_patches"`, of `image_size`, of scikit-learn's two photographs | one each |
     | folder of png and jpg images, searched recursively | none |
     | array `[N, H, W]` or `[N, H, W, C]`, uint8 or float in [0, 1] | none |
 
@@ -135,6 +136,8 @@ def load(
         )
     if source == "digits":
         return _from_digits(image_size)
+    if source == "photo_patches":
+        return _from_photos(image_size)
     known = tfds.list_builders(with_community_datasets=False)
     if isinstance(source, os.PathLike) or (
         source not in known and Path(source).expanduser().is_dir()
@@ -214,6 +217,16 @@ def _from_digits(image_size: int | None) -> Dataset:
         {"train": train, "validation": validation, "test": test},
         licence=_LICENCES["digits"],
         source="scikit-learn digits",
+    )
+
+
+def _from_photos(image_size: int | None) -> Dataset:
+    splits = photos.splits(image_size or 32)
+    return _dataset(
+        "photo_patches",
+        {name: (images, None) for name, images in splits.items()},
+        licence=photos.LICENCE,
+        source="scikit-learn sample images",
     )
 
 

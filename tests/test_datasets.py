@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from sklearn.datasets import load_sample_images
 
 from recipes import datasets, sources
 
@@ -482,3 +483,15 @@ def test_binarise_is_fixed(mnist):
 def test_bad_batches(call, message):
     with pytest.raises(ValueError, match=message):
         call(numbered(20))
+
+
+def test_patches_of_one_photograph_are_tested_on_the_other():
+    data, (first, other) = datasets.load("photo_patches"), load_sample_images().images
+    assert data.train.shape == (41 * 77, 32, 32, 3)
+    np.testing.assert_array_equal(data.train[78], first[8:40, 8:40])
+    np.testing.assert_array_equal(data.test[21], other[32:64, 32:64])
+    lower = first[len(first) * 5 // 6 :]  # below every training patch
+    np.testing.assert_array_equal(data.validation[0], lower[:32, :32])
+    assert datasets.load("photo_patches", image_size=16).test.shape[1:] == (16, 16, 3)
+    with pytest.raises(ValueError, match=r"at most 72\. Received: 80"):
+        datasets.load("photo_patches", image_size=80)
