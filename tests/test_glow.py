@@ -122,8 +122,8 @@ def test_more_draws_tighten_the_bound():
 
 
 def test_temperature_scales_the_noise():
-    cold, warm = (restless(glow(temperature=t)) for t in (0.0, 1.0))
-    images = cold.sample(4, seed=1)
+    warm = restless(glow())
+    images = warm.sample(4, seed=1, temperature=0.0)
     np.testing.assert_allclose(images, np.tile(images[:1], (4, 1, 1, 1)), atol=1e-6)
     assert np.std(warm.sample(4, seed=1), axis=0).max() > 0.01
     each = warm.sample(2, seed=[5, 7])

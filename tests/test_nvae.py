@@ -8,7 +8,7 @@ from scipy import special
 from tensorflow_probability import distributions as tfd
 
 import zoo
-from tests.configs import BINARY, nvae, shapes
+from tests.configs import BINARY, nvae, shapes, vq_vae
 from zoo.draws import Given, Mean, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.heads.residual_normal import soft_clip
@@ -160,6 +160,27 @@ def test_group_rates_add_up_and_every_weight_learns():
     groups = [metrics[f"rate_{i}"] for i in (3, 2, 1)]
     np.testing.assert_allclose(metrics["rate"], sum(groups), rtol=1e-5)
     assert list(shapes(model).values()) == [(2, 2, 2), (4, 4, 2), (4, 4, 2)]
+
+
+def test_a_temperature_scales_every_prior():
+    model = restless(nvae())
+    draws = []
+    for t in (None, 1.0, 0.5, 0.0):
+        draws.append(Sample(seed_words(1), 3))
+        draws[-1].temperature = t
+        model.walk(draws[-1])
+    plain, one, half, cold = ([np.array(la.z) for la in d.latents] for d in draws)
+    np.testing.assert_array_equal(plain[-1], one[-1])
+    np.testing.assert_allclose(half[0], 0.5 * one[0], rtol=1e-6)  # N(0, I) at the top
+    for latent, z in zip(draws[3].latents, cold):
+        np.testing.assert_array_equal(z, latent.prior.mean() + 0 * z)
+    images = model.sample(4, seed=1, temperature=0.0)
+    np.testing.assert_allclose(images, np.tile(images[:1], (4, 1, 1, 1)), atol=1e-6)
+    each = model.sample(2, seed=[5, 7], temperature=0.7)
+    one = model.sample(1, seed=7, temperature=0.7)
+    np.testing.assert_allclose(each[1:], one, atol=1e-5)
+    with pytest.raises(ValueError, match="needs diagonal normal priors"):
+        vq_vae().sample(2, temperature=0.7)
 
 
 def test_a_balanced_warm_up_weighs_each_rate_by_its_share():

@@ -32,6 +32,8 @@ class Draw:
     It is for `samples` draws K of each image, `rows` = K * B in all.
     """
 
+    temperature = None  # of the priors that it generates from, see `tempered`
+
     def __init__(self, rows, samples=1):
         self.rows = rows
         self.samples = samples
@@ -44,6 +46,8 @@ class Draw:
         `prior` is p(z) and `posterior` q(z|x), None to generate; see `Latent` for their
         rows. `taken` is z and log q, where `take` had to come before the prior.
         """
+        if posterior is None and self.temperature is not None:
+            prior = tempered(prior, self.temperature)
         z, log_q = taken or self.take(prior if posterior is None else posterior)
         self.latents.append(Latent(z, log_q, posterior, prior, taken is not None))
         return z
@@ -70,12 +74,28 @@ class Draw:
         return tf.reshape(t, tf.concat([[self.samples, -1], tf.shape(t)[1:]], axis=0))
 
 
-def generating(seed, n, shapes) -> Draw:
+def generating(seed, n, shapes, temperature=None) -> Draw:
     """Draws n rows of latents of these shapes, top first, from the priors.
 
-    With a seed for each row, `[n, 2]`, a row is what its own seed gives alone.
+    With a seed for each row, `[n, 2]`, a row is what its own seed gives alone. A
+    `temperature` multiplies every prior's standard deviation.
     """
-    return SampleEach(seed, shapes) if seed.shape.rank == 2 else Sample(seed, n)
+    draw = SampleEach(seed, shapes) if seed.shape.rank == 2 else Sample(seed, n)
+    draw.temperature = temperature
+    return draw
+
+
+def tempered(prior: tfd.Distribution, temperature) -> tfd.Distribution:
+    """A diagonal normal with so many times its standard deviation.
+
+    Raises:
+        ValueError: if the prior is of another form.
+    """
+    normal = getattr(prior, "distribution", None)
+    good = isinstance(prior, tfd.Independent) and isinstance(normal, tfd.Normal)
+    checks.require(good, "A `temperature` needs diagonal normal priors.", prior.name)
+    cooler = tfd.Normal(normal.loc, temperature * normal.scale)
+    return tfd.Independent(cooler, prior.reinterpreted_batch_ndims)
 
 
 class Sample(Draw):

@@ -62,7 +62,10 @@ class GenerativeModel(Model):
         raise NotImplementedError
 
     def sample(self, n: int = 1, given=None, *, seed: int = 0) -> tf.Tensor:
-        """n images, `[n, *event_shape]`; `given` has n rows, and `seed` may have."""
+        """n images, `[n, *event_shape]`; `given` has n rows, and `seed` may have.
+
+        Models with normal latents take a `temperature` too.
+        """
         raise NotImplementedError
 
     def encode(self, x, given=None) -> list[tf.Tensor]:

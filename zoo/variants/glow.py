@@ -38,8 +38,6 @@ class Glow(GenerativeModel):
         steps: of each scale.
         units: channels of the couplings' hidden layers.
         levels: of the data, 256 for 8-bit images.
-        temperature: deviation of the noise that `sample` draws; less than 1 gives
-            fewer and smoother kinds of images.
         **kwargs: as for `zoo.GenerativeModel`.
 
     Raises:
@@ -62,7 +60,6 @@ class Glow(GenerativeModel):
         steps: int = 8,
         units: int = 64,
         levels: int = 256,
-        temperature: float = 1.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -71,7 +68,6 @@ class Glow(GenerativeModel):
         self.steps = steps
         self.units = units
         self.levels = levels
-        self.temperature = temperature
         checks.at_least(1, scales=scales, steps=steps, units=units)
         checks.at_least(2, levels=levels)
         wanted = f"{scales} scales must halve the image without a rest."
@@ -158,11 +154,15 @@ class Glow(GenerativeModel):
         x = self._as_data(self.inverse(z[::-1]))
         return tf.reshape(x, tf.concat([leading, tf.shape(x)[1:]], axis=0))
 
-    def sample(self, n=1, given=None, *, seed=0):
-        """Images `[n, *event_shape]`, clipped to [0, 1]; a seed, or one for each."""
+    def sample(self, n=1, given=None, *, seed=0, temperature=1.0):
+        """Images `[n, *event_shape]`, clipped to [0, 1]; a seed, or one for each.
+
+        `temperature` multiplies the standard deviation of the noise; less than 1 gives
+        fewer and smoother kinds of images.
+        """
         draw = generating(seed_words(seed), n, self.shapes)
         noise = [draw.take(tfd.Sample(tfd.Normal(0.0, 1.0), s))[0] for s in self.shapes]
-        return self._as_data(self.inverse([self.temperature * e for e in noise]))
+        return self._as_data(self.inverse([temperature * e for e in noise]))
 
     def _leaving(self, scale, z):
         """Mean and log scale of the latents that leave, given those that stay."""
