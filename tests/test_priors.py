@@ -52,6 +52,8 @@ def learned(name, latent_dim=2):
 class Asker:
     """As much of a VAE as a prior sees."""
 
+    fields = ("x",)
+
     def __init__(self, latent_dim=2):
         self.likelihood_head = zoo.Bernoulli()
         self.encoder = zoo.networks.dense_encoder(configs.IMAGE, units=(8,))
@@ -243,6 +245,21 @@ def test_vamp_refuses_batch_normalisation():
     decoder = zoo.networks.dense_decoder(4, configs.IMAGE, (16,))
     with pytest.raises(ValueError, match="without batch normalisation"):
         zoo.VAE(encoder, decoder, 4, prior=zoo.VampPrior(4, components=3))
+
+
+def test_vamp_refuses_conditions():
+    prior = zoo.VampPrior(configs.LATENT_DIM, components=3)
+    with pytest.raises(ValueError, match=r"without conditions\. Received: x, label"):
+        configs.conditional_vae(prior=prior)
+
+
+def test_a_mixture_is_fitted_to_the_codes_of_conditions_too():
+    model = configs.conditional_vae()
+    given = {"label": configs.LABELS[:64]}
+    fit = zoo.evaluation.fit_mixture_prior
+    sampler = fit(model, configs.BINARY[:64], components=2, given=given)
+    assert isinstance(sampler.prior_head, zoo.MixturePrior)
+    assert sampler.sample(64, given).shape == (64, *configs.IMAGE)
 
 
 def test_flow_starts_as_the_standard_normal(rng):

@@ -92,8 +92,13 @@ def test_an_unknown_label_is_guessed_to_encode_and_refused_to_decode(model):
     for answer in (model.encode, model.reconstruct):
         unknown, known = (answer(X, {"label": y}) for y in (UNKNOWN, guess))
         np.testing.assert_array_equal(unknown, known)
-    with pytest.raises(ValueError, match="must be known to make an image"):
-        model.sample(6, {"label": UNKNOWN})
+    for answer in (
+        lambda given: model.sample(6, given),
+        lambda given: model.decode(np.zeros((6, 4)), given=given),
+        lambda given: model.log_weights(X, given),
+    ):
+        with pytest.raises(ValueError, match=r"`label` must be known here\. .*: -1"):
+            answer({"label": UNKNOWN})
 
 
 def test_few_labels_teach_the_classifier():

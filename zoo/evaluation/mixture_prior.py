@@ -11,7 +11,12 @@ from zoo.priors import MixturePrior
 
 
 def fit_mixture_prior(
-    model: keras.Model, x: np.ndarray, components: int = 10, *, seed: int = 0
+    model: keras.Model,
+    x: np.ndarray,
+    components: int = 10,
+    *,
+    given: dict | None = None,
+    seed: int = 0,
 ) -> keras.Model:
     """A copy of a model whose prior is a mixture of normals that fits its codes.
 
@@ -23,6 +28,7 @@ def fit_mixture_prior(
         model: a `VAE` or a subclass; of several layers the top one's prior is fitted.
         x: data `[N, *event_shape]` or a data set, most often the training images.
         components: number of normals, with diagonal covariances.
+        given: what an array x is conditioned on, N rows each.
         seed: seed of the codes' draws and of the fit.
 
     Raises:
@@ -41,14 +47,14 @@ def fit_mixture_prior(
     checks.require("prior" in model.get_config(), wanted, type(model).__name__)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def draw_codes(rows, seed):
+    def draw_codes(rows, conditions, seed):
         draw = Sample(seed, tf.shape(rows)[0])
-        model.walk(draw, model.features(rows, {}), {})
+        model.walk(draw, model.features(rows, conditions), conditions)
         return draw.latents[0].z
 
     codes, words = [], seed_words(seed)
-    for index, (rows, _) in enumerate(batches(model, x, None, 500)):
-        codes.append(draw_codes(rows, tf.random.fold_in(words, index)))
+    for index, (rows, conditions) in enumerate(batches(model, x, given, 500)):
+        codes.append(draw_codes(rows, conditions, tf.random.fold_in(words, index)))
     mixture = GaussianMixture(components, covariance_type="diag", random_state=seed)
     mixture.fit(np.concatenate(codes))
 

@@ -71,8 +71,9 @@ class VampPrior(Prior):
 
     Raises:
         ValueError: when asked for p(z) by a model whose posterior has no density at
-            another's z in one pass, such as a flow, or whose encoder has batch
-            normalisation: the pseudo-inputs would change its statistics.
+            another's z in one pass, such as a flow, whose encoder has batch
+            normalisation: the pseudo-inputs would change its statistics; or with
+            conditions, which no pseudo-input has.
 
     Reference: Tomczak & Welling, "VAE with a VampPrior", 2018, eq. 9.
     """
@@ -95,6 +96,8 @@ class VampPrior(Prior):
         return low + (high - low) * tf.sigmoid(self.raw_inputs)
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
+        wanted = "A VampPrior needs a model without conditions."
+        checks.require(len(model.fields) == 1, wanted, ", ".join(model.fields))
         norms = internals.layers_of(model.encoder, keras.layers.BatchNormalization)
         wanted = "A VampPrior needs an encoder without batch normalisation."
         checks.require(not norms, wanted, f"encoder={model.encoder.name}")

@@ -136,12 +136,21 @@ class SemiSupervisedVAE(ConditionalVAE):
         images = tf.tile(x, [self.num_classes] + [1] * (len(x.shape) - 1))
         return images, tf.repeat(tf.range(self.num_classes), tf.shape(x)[0])
 
+    def log_weights(self, x, given=None, **options):
+        """As in `VAE`: log p(x, z | label) - log q(z|x, label), of known labels."""
+        x, given = self._as_batch(x, given)
+        return super().log_weights(x, require_known(given), **options)
+
     def _as_given(self, given, rows):
-        given = super()._as_given(given, rows)
-        label = given["label"]
-        known = tf.is_symbolic_tensor(label) or bool(tf.reduce_all(label != UNKNOWN))
-        checks.require(known, "`label` must be known to make an image.", f"{UNKNOWN}")
-        return given
+        return require_known(super()._as_given(given, rows))
+
+
+def require_known(given: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The conditions; raises a ValueError if a label is unknown."""
+    label = given["label"]
+    known = tf.is_symbolic_tensor(label) or bool(tf.reduce_all(label != UNKNOWN))
+    checks.require(known, "`label` must be known here.", UNKNOWN)
+    return given
 
 
 def mean_of_known(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
