@@ -94,7 +94,8 @@ def measure(
     if model.exact:
         one = many = f"exact, {len(images)} test images"
     metrics = {}
-    if model.exact or num_importance_samples:
+    bounded = "elbo" in info and num_importance_samples
+    if model.exact or bounded:
         started = time.perf_counter()
         log_p = zoo.evaluation.log_prob(
             model, images, given, num_importance_samples=num_importance_samples
@@ -125,15 +126,16 @@ def check(
 ) -> dict:
     """The ELBO of the first test images, or log p(x) where the model knows it.
 
-    It is what a loaded entry must give again.
+    Without either it is the distortion. It is what a loaded entry must give again.
     """
     images = images[:CHECK_IMAGES]
     given = data.given(model, "test", len(images))
     if model.exact:
         log_p = zoo.evaluation.log_prob(model, images, given, verbose=0)
         return {"images": len(images), "log_prob": float(np.mean(log_p))}
-    elbo = zoo.evaluation.information(model, images, given)["elbo"]
-    return {"images": len(images), "elbo": elbo}
+    info = zoo.evaluation.information(model, images, given)
+    name = "elbo" if "elbo" in info else "distortion"
+    return {"images": len(images), name: info[name]}
 
 
 def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:

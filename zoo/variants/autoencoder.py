@@ -11,10 +11,11 @@ from zoo.vae import VAE
 class Autoencoder(VAE):
     """Minimises the distortion alone.
 
-    It trains without a prior, so its rate is zero by definition, `elbo` is -distortion,
-    and `log_prob` is log p(x|z) at the code of x: no bound on log p(x), and not to be
-    compared with a VAE's. `sample` decodes codes of a standard normal, which training
-    never asked to be good; see `zoo.evaluation.fit_mixture_prior`.
+    It trains without a prior, so that it has no rate and no bound, and reports the
+    distortion alone. Its `log_prob` is log p(x|z) at the code of x: no bound on
+    log p(x), and not to be compared with a VAE's. `sample` decodes codes of a standard
+    normal, which training never asked to be good; see
+    `zoo.evaluation.fit_mixture_prior`.
 
     Args:
         encoder, decoder, latent_dim: as for `VAE`.
@@ -34,6 +35,11 @@ class Autoencoder(VAE):
     def complete(self):
         super().complete()
         self.prior({})  # `sample` asks for it, training does not
+
+    def measure(self, x, given, seed, num_samples=None):
+        measures = super().measure(x, given, seed, num_samples)
+        distortion = measures.metrics["distortion"]
+        return measures._replace(metrics={"distortion": distortion})
 
     def walk(self, draw, features=None, given=None):
         if features is None:
