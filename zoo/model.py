@@ -76,9 +76,9 @@ class Model(Configured, Trainer, metaclass=Completed):
         """What is left to do when every part of a new model is there."""
 
     def is_fixed(self, name: str) -> bool:
-        """Whether an attribute is what the constructor was given."""
+        """Whether an attribute, and no hook, is what the constructor was given."""
         taken = name.removesuffix("_head") in arguments(type(self)).taken
-        return taken and name in vars(self)
+        return taken and name in vars(self) and not hasattr(type(self), name)
 
     def __setattr__(self, name, value):
         """As in Keras, but what weights and graphs were made of cannot be exchanged."""
