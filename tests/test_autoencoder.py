@@ -30,6 +30,6 @@ def test_it_reconstructs_better_than_a_vae():
     for cls in (zoo.Autoencoder, zoo.VAE):
         model = configs.build(cls, likelihood=zoo.Normal(sigma=1.0))
         model.compile("adam", jit_compile=False)
-        model.fit(configs.GREY, epochs=40, batch_size=32, verbose=0)
+        model.fit(configs.GREY, epochs=15, batch_size=32, verbose=0)
         errors[cls] = np.mean((model.reconstruct(configs.GREY) - configs.GREY) ** 2)
     assert errors[zoo.Autoencoder] < errors[zoo.VAE]

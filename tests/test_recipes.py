@@ -239,7 +239,6 @@ def test_a_checkpoint_remains_when_the_disk_is_full(tmp_path, monkeypatch):
     ("arguments", "code", "words"),
     [
         (["--help"], 0, "Begin with"),
-        (["list"], 0, "conv_vae_mnist"),
         (["train", "no_such_recipe"], 2, "conv_vae_mnist"),
         (["train", "conv_vae_mnist", "--epochs", "0"], 2, "epochs"),
         (["evaluate", "no_such_entry"], 1, "No pretrained entry"),

@@ -196,6 +196,7 @@ def elbos():
     return found
 
 
+@pytest.mark.slow
 def test_a_calibrated_sigma_beats_the_unit_one_on_digits(elbos):
     print({sigma: round(elbo, 1) for sigma, elbo in elbos.items()})
     for sigma in ("learned", "optimal", "per_image"):
