@@ -385,6 +385,7 @@ DEEP = (
     "vq_vae_2",
     "pixelcnn",
     "spatial_vae",
+    "hierarchical_vae",
     "semi_supervised_vae",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(alike=True) for name in ALIKE}
