@@ -24,14 +24,13 @@ LABELLED, TIMES = 10, 100  # images of each class, and how often each comes an e
 def train(run: Run) -> None:
     data = datasets.load("mnist")
     shape, latent_dim, classes, batch_size = (28, 28, 1), 50, 10, 120
-    network = zoo.networks.dense_encoder(shape, (500,), "softplus")
-    logits = keras.layers.Dense(classes)(network.output)
+    features = zoo.networks.dense_encoder(shape, (500,), "softplus")
     model = zoo.SemiSupervisedVAE(
         zoo.networks.dense_encoder(shape, (500,), "softplus"),
         zoo.networks.dense_decoder(latent_dim + classes, shape, (500,), "softplus"),
         latent_dim,
         classes,
-        keras.Model(network.input, logits),
+        keras.Sequential([features, keras.layers.Dense(classes)]),
         alpha=5.0,
         seed=run.seed,
     )
