@@ -55,6 +55,7 @@ def publish(
             "source": data.source,
             "licence": data.licence,
             "checksum": data.checksum,
+            "given": list(data.given(model, "test")),
         },
         "seed": run.seed,
         "epochs": run.epochs,
@@ -91,6 +92,8 @@ def measure(
     one = f"one draw of z per image, {len(images)} test images"
     many = f"{num_importance_samples} importance samples per image, {len(images)} "
     many += "test images"
+    if given:
+        one, many = (f"{text}, given {', '.join(given)}" for text in (one, many))
     if model.exact:
         one = many = f"exact, {len(images)} test images"
     metrics = {}
@@ -183,6 +186,9 @@ def card(name: str, about: str, metadata: dict, drawn: Sequence[str]) -> str:
         for metric, figure in metrics.items()
     )
     pictures = "\n\n".join(f"![{name}](figures/{name}.png)" for name in drawn)
+    sample = "images = model.sample(16, seed=0)"
+    if data.get("given"):
+        sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
     binarised = "binarised" if data["binarise"] else "grey in [0, 1]"
     return f"""# {name}
 
@@ -193,7 +199,7 @@ def card(name: str, about: str, metadata: dict, drawn: Sequence[str]) -> str:
 import zoo
 
 model = zoo.load("{name}")  # a zoo.{metadata["class"]}
-images = model.sample(16, seed=0)
+{sample}
 ```
 `serving/` is a SavedModel for TensorFlow Serving: its `model_base_path`.
 

@@ -50,7 +50,8 @@ def results() -> str:
     for name, file in rows:
         record = json.loads(file.read_text())
         metrics = record["metrics"]
-        if "nll" in metrics and MNIST.items() <= record["data"].items():
+        comparable = not record["data"].get("given")  # other likelihoods are p(x|given)
+        if comparable and "nll" in metrics and MNIST.items() <= record["data"].items():
             nll = metrics["nll"]
             samples = nll["protocol"].split()[0]
             rates = [round(rate, 2) + 0.0 for rate in metrics["layer_rates"]["value"]]

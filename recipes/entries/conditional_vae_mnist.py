@@ -11,7 +11,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 100
+EPOCHS = 50
 
 
 def train(run: Run) -> None:

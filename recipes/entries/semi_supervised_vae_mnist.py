@@ -17,7 +17,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 30
+EPOCHS = 20
 LABELLED, TIMES = 10, 100  # images of each class, and how often each comes an epoch
 
 
