@@ -424,6 +424,7 @@ def test_a_model_without_conditions_takes_none(vae, digits):
         ([np.zeros(2)], r"shape \[\.\.\., 2\]\. Received: shape=\(2,\)"),
         ([np.full((1, 2), np.nan)], "`z_2` must be finite. Received: smallest nan"),
         ([np.zeros((0, 2))], "`z_2` must not be empty"),
+        ([[tf.zeros((1, 2))]], r"`decode\(\*codes\)`. Received: a list of 1"),
         ([np.zeros((2, 2)), np.zeros((3, 4))], r"leading axes\. .*\(2,\), \(3,\)"),
     ],
 )

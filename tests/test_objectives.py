@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from tests.configs import BINARY, build, nvae, optimizer
+from tests.configs import BINARY, build, ladder, nvae, optimizer
 from zoo import bounds, objectives
 from zoo.draws import Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
@@ -89,7 +89,11 @@ class Loose(objectives.Objective):
         (lambda: build(objective=Loose()), "frozen dataclass.*Loose"),
         (
             lambda: setattr(build(zoo.BetaVAE), "objective", IWELBO()),
-            r"BetaVAE must be ELBO\..*IWELBO",
+            r"BetaVAE must be ELBO of .*IWELBO",
+        ),
+        (
+            lambda: setattr(build(zoo.BetaVAE), "objective", ELBO(4.0, free_bits=3.0)),
+            r"constructor's arguments; .*free_bits=3.0",
         ),
         (lambda: setattr(build(zoo.BetaVAE), "beta", -1.0), "negative.*beta=-1.0"),
         (lambda: setattr(build(zoo.BetaVAE), "beta", "x"), "negative.*beta='x'"),
@@ -118,6 +122,32 @@ class Loose(objectives.Objective):
 def test_what_cannot_be_changed_is_refused(change, message):
     with pytest.raises((AttributeError, TypeError, ValueError), match=message):
         change()
+
+
+def test_a_refused_objective_leaves_the_one_before(digits):
+    model = ladder(zoo.LadderVAE)
+    before = model.objective
+    with pytest.raises(ValueError, match="one layer"):
+        model.objective = TotalCorrelation(dataset_size=64)
+    assert model.objective is before
+    change = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda *_: setattr(model, "objective", ELBO(0.5))
+    )
+    model.compile(optimizer(), jit_compile=False)
+    with pytest.raises(ValueError, match="between two fits, not within one"):
+        model.fit(digits, callbacks=change, verbose=0)
+    model.objective = ELBO(0.5)
+
+
+def test_a_step_of_ones_own_has_metrics(digits):
+    class Own(zoo.VAE):
+        def train_step(self, data):
+            self(data, training=True)
+            return {m.name: m.result() for m in self.metrics}
+
+    model = build(Own)
+    model.compile(optimizer(), run_eagerly=True, jit_compile=False)
+    assert model.fit(digits, verbose=0).history["distortion"][0] > 1
 
 
 @pytest.mark.parametrize("dreg", [False, True])

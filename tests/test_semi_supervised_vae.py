@@ -1,10 +1,12 @@
 """M2: the sum over unknown labels, by hand and in its limits."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import special
 
+import zoo
 from tests.configs import (
     BINARY,
     LABELS,
@@ -13,6 +15,7 @@ from tests.configs import (
     semi_supervised_vae,
 )
 from zoo.draws import seed_words
+from zoo.evaluation import information
 
 X, Y = tf.constant(BINARY[:6]), LABELS[:6]
 UNKNOWN = np.full(6, -1, "int32")
@@ -97,7 +100,7 @@ def test_an_unknown_label_is_guessed_to_encode_and_refused_to_decode(model):
         lambda given: model.decode(np.zeros((6, 4)), given=given),
         lambda given: model.log_weights(X, given),
     ):
-        with pytest.raises(ValueError, match=r"`label` must be known here\. .*: -1"):
+        with pytest.raises(ValueError, match=r"`label` must lie in \[0, 9\]"):
             answer({"label": UNKNOWN})
 
 
@@ -113,3 +116,34 @@ def test_few_labels_teach_the_classifier():
         {"x": BINARY, "label": LABELS}, batch_size=256, verbose=0, return_dict=True
     )
     assert logs["accuracy"] == pytest.approx((guess == LABELS).mean())
+
+
+def test_the_accuracy_is_that_of_all_known_labels_whatever_the_batches():
+    model = semi_supervised_vae()
+    model.compile(optimizer(), jit_compile=False)
+    data = {"x": BINARY, "label": np.where(np.arange(256) < 40, LABELS, -1)}
+    guess = model.predict(data, verbose=0).argmax(1)
+    expected = (guess == LABELS)[:40].mean()
+    for size in (16, 100, 256):
+        logs = model.evaluate(data, batch_size=size, verbose=0, return_dict=True)
+        given = {"label": data["label"]}
+        info = information(model, BINARY, given, batch_size=size)
+        assert logs["accuracy"] == pytest.approx(expected, rel=1e-5)
+        assert info["accuracy"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_are_of_the_image_and_its_label(model):
+    model, plain = model
+    given, options = {"label": Y}, {"num_importance_samples": 3, "seed": 1}
+    expected = plain.log_weights(X, given, **options) - np.log(10)
+    np.testing.assert_allclose(
+        model.log_weights(X, given, **options), expected, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("last", ["softmax", "sigmoid"])
+def test_a_classifier_of_probabilities_is_refused(last):
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten()]
+    network = keras.Sequential([*layers, keras.layers.Dense(10, last)])
+    with pytest.raises(ValueError, match="without a softmax"):
+        conditional_vae(zoo.SemiSupervisedVAE, classifier=network)

@@ -38,6 +38,7 @@ def fit(model, x, epochs=1, **kwargs):
 
 def step(model, x):
     """What training and evaluation do with a batch, but for the weights."""
+    model.reset_metrics()
     model(x)
     model.compute_loss(x)
 

@@ -103,6 +103,9 @@ def check_codes(codes, fields: dict[str, Field]) -> tuple[list[tf.Tensor], tf.Te
     require(0 < len(codes) <= len(fields), layers, len(codes))
     rows, leading = [], []
     for z, (name, field) in zip(codes, fields.items()):
+        listed = isinstance(z, list | tuple) and any(map(tf.is_tensor, z))
+        wanted = "`decode` takes one argument for each layer: `decode(*codes)`."
+        require(not listed, wanted, f"a list of {len(z) if listed else 0}")
         try:
             z = tf.convert_to_tensor(z, None if hasattr(z, "dtype") else field.dtype)
         except (TypeError, ValueError):
@@ -170,7 +173,7 @@ def check_networks(model) -> None:
     wanted = f"`decoder` must return {_shown('batch', *params)} for {of}."
     require(decoder.output_shape[1:] == params, wanted, f"{decoder.output_shape=}")
     wanted = f"`decoder` must return logits for {of}: end it without a sigmoid."
-    last = _last_activation(decoder)
+    last = last_activation(decoder)
     require(not likelihood.takes_logits or last != "sigmoid", wanted, f"{last} last")
     heads = (model.posterior_head, model.latent_dim), (model.prior_head, model.top_dim)
     for head, dim in heads:
@@ -179,12 +182,12 @@ def check_networks(model) -> None:
         require(latent_dim == dim, wanted, f"{latent_dim=}")
 
 
-def _last_activation(network) -> str | None:
+def last_activation(network) -> str | None:
     """Name of the activation that a network's output went through last, if known."""
     layers = keras.layers
     for layer in reversed(network.layers):
         if isinstance(layer, keras.Model):
-            return _last_activation(layer)
+            return last_activation(layer)
         if not isinstance(layer, layers.Reshape | layers.Flatten | layers.Cropping2D):
             return getattr(getattr(layer, "activation", None), "__name__", None)
     return None

@@ -1,6 +1,6 @@
 """Any model of p(x), or of p(x | given): what all of them do, whatever they compute."""
 
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import NamedTuple
 
 import keras
@@ -19,6 +19,7 @@ class Measures(NamedTuple):
     terms: dict[str, tf.Tensor]  # to minimise, nats, of any shape
     metrics: dict[str, tf.Tensor]  # to report, `[rows]`
     output: tf.Tensor  # what `predict` returns, `[B, ...]`
+    weights: dict[str, tf.Tensor] = MappingProxyType({})  # of a metric's images
 
 
 class GenerativeModel(Model):
@@ -49,6 +50,11 @@ class GenerativeModel(Model):
     def fields(self) -> dict[str, checks.Field]:
         """`x` first, then the conditions: their shapes, dtypes and supports."""
         raise NotImplementedError
+
+    @property
+    def given_fields(self) -> dict[str, checks.Field]:
+        """The conditions that an image is made of."""
+        return {name: f for name, f in self.fields.items() if name != "x"}
 
     def measure(self, x, given, seed, num_samples=None) -> Measures:
         """One pass over a batch `[B, ...]`; `seed` is an `int32[2]`.
@@ -94,22 +100,30 @@ class GenerativeModel(Model):
             internals.drop_losses(self)  # those that the other devices have added
         for term in measures.terms.values():
             self.add_loss(tf.reduce_mean(term))
+        size = tf.cast(tf.shape(x)[0], tf.float32)
+        sizes = {name: tf.reduce_sum(w) for name, w in measures.weights.items()}
         self._reports.latest = {
-            name: tf.fill([tf.shape(x)[0]], tf.reduce_mean(value))
+            name: (tf.reduce_mean(value), sizes.get(name, size))
             for name, value in {**measures.metrics, **measures.terms}.items()
         }
         if training:
+            self._count()
             self.step.assign_add(1)
         return measures.output
 
     def compute_loss(self, *args, **kwargs):
-        """As in Keras, in a step that trains or evaluates: what it is for is counted.
+        """As in Keras; a step that evaluates counts its metrics here.
 
-        Other calls of the model leave the metrics of a running epoch alone.
+        A call in training does so itself. Other calls of the model, such as a
+        callback's, leave the metrics of a running epoch alone.
         """
-        for name, rows in self._reports.latest.items():
-            self._reports.means[name].update_state(rows)
+        self._count()
         return super().compute_loss(*args, **kwargs)
+
+    def _count(self):
+        for name, (mean, weight) in self._reports.latest.items():
+            self._reports.means[name].update_state(mean, sample_weight=weight)
+        self._reports.latest = {}
 
     def complete(self):
         taken = {DRAWS, "n", "seed"} & self.fields.keys()
@@ -185,7 +199,6 @@ class GenerativeModel(Model):
 
     def _as_given(self, given, rows) -> dict[str, tf.Tensor]:
         """The conditions as tensors, one for each of as many rows, checked."""
-        fields = {k: f for k, f in self.fields.items() if k != "x"}
-        given = self._named(given)
+        fields, given = self.given_fields, self._named(given)
         checks.check_arrays(given, fields, rows)
         return {k: tf.cast(given[k], fields[k].dtype) for k in fields}

@@ -57,14 +57,27 @@ class LatentVariableModel(GenerativeModel):
         wanted = "`objective` must be one of `zoo.objectives`, a frozen dataclass."
         frozen = isinstance(objective, Objective) and objective.frozen
         checks.require(frozen, wanted, repr(objective))
-        if self.built and "objective" in arguments(type(self)).made:
-            kind = type(self._objective)
-            wanted = f"`objective` of {type(self).__name__} must be {kind.__name__}."
-            checks.require(type(objective) is kind, wanted, objective)
+        if not self.built:
+            self._objective = objective
+            return
+        before, taken = self._objective, arguments(type(self))
+        if "objective" in taken.made:
+            kind, fixed = type(before), vars(before).keys() - set(taken.taken)
+            alike = type(objective) is kind and all(
+                getattr(objective, key) == getattr(before, key) for key in fixed
+            )
+            wanted = f"`objective` of {type(self).__name__} must be {kind.__name__} of "
+            wanted += "its constructor's arguments; `zoo.VAE` takes any."
+            checks.require(alike, wanted, objective)
+        wanted = "`objective` may change between two fits, not within one."
+        checks.require(not self._fitting, wanted, objective)
         self._objective = objective
-        if self.built:
+        try:
             self.complete()  # its terms are other metrics
-            self.train_function = self.test_function = None  # traced with the old one
+        except Exception:
+            self._objective = before
+            raise
+        self.train_function = self.test_function = None  # traced with the old one
 
     # Hooks: what a variant overrides.
 

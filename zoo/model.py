@@ -85,8 +85,8 @@ class Model(Configured, Trainer, metaclass=Completed):
         settable = isinstance(getattr(type(self), name, None), property)
         if vars(self).get("built") and not settable and self.is_fixed(name):
             raise AttributeError(
-                f"`{name}` of a {type(self).__name__} is fixed: make another model, or "
-                "change its `objective`."
+                f"`{name}` of a {type(self).__name__} is fixed: make another model; of "
+                "this one, `objective` alone may be exchanged, where it takes one."
             )
         super().__setattr__(name, value)
 

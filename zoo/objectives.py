@@ -31,7 +31,11 @@ class Objective(Configured):
         ValueError: if a weight is negative or a count is no whole number above zero.
     """
 
-    frozen = property(lambda self: self.__dataclass_params__.frozen)
+    @property
+    def frozen(self) -> bool:
+        params = getattr(self, "__dataclass_params__", None)
+        return params is not None and params.frozen
+
     draws = Sample  # the kind of draw that a training step walks with
     num_samples = 1
 
@@ -106,7 +110,8 @@ class BalancedELBO(ELBO):
         beta = tf.cast(schedules.value(self.beta, step), tf.float32)
         means = tf.stop_gradient([tf.reduce_mean(rate) for rate in draw.rates])
         shares = len(draw.rates) * tf.nn.relu(means) / (tf.reduce_sum(means) + 1e-8)
-        rates = [bounds.free_bits(rate, self.free_bits) for rate in draw.rates]
+        floor = schedules.value(self.free_bits, step)
+        rates = [bounds.free_bits(rate, floor) for rate in draw.rates]
         balanced = beta * tf.reduce_sum(shares * tf.stack(rates))
         plain = tf.reduce_mean(terms[self.rate_name])
         return {**terms, self.rate_name: tf.where(beta < 1.0, balanced, plain)}
@@ -193,7 +198,8 @@ class Capacity(Objective):
     def __call__(self, draw, log_p, step):
         rate = tf.reduce_mean(tf.add_n(draw.rates))
         gap = tf.abs(rate - schedules.value(self.capacity, step))
-        return {"distortion": -log_p, "gamma_capacity_gap": self.gamma * gap}
+        gamma = schedules.value(self.gamma, step)
+        return {"distortion": -log_p, "gamma_capacity_gap": gamma * gap}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -232,9 +238,9 @@ class TotalCorrelation(Objective):
         parts = decompose(latent, self.dataset_size)
         return {
             "distortion": -log_p,
-            "alpha_mutual_information": self.alpha * parts[0],
+            "alpha_mutual_information": schedules.value(self.alpha, step) * parts[0],
             "beta_total_correlation": beta * parts[1],
-            "gamma_dimension_kl": self.gamma * parts[2],
+            "gamma_dimension_kl": schedules.value(self.gamma, step) * parts[2],
         }
 
 

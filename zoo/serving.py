@@ -85,6 +85,9 @@ def _signatures(model) -> dict[str, tuple[Callable, dict[str, Field]]]:
     """The model's pure functions and their inputs, batch axis and all."""
     given = {k: f._replace(shape=(None, *f.shape)) for k, f in model.fields.items()}
     x = {"x": given.pop("x")}
+    made = {
+        k: f._replace(shape=(None, *f.shape)) for k, f in model.given_fields.items()
+    }
     layers = model.encode(*model.example())
     names = model.latent_names(len(layers))
     known = getattr(model, "latent_fields", {})
@@ -141,9 +144,9 @@ def _signatures(model) -> dict[str, tuple[Callable, dict[str, Field]]]:
     table = {
         "serving_default": (reconstruct, x | given),
         "encode": (encode, x | given),
-        "decode": (decode, z | given),
-        "sample": (sample, seed | (given or n)),
-        "sample_batched": (sample_batched, seeds | given),
+        "decode": (decode, z | made),
+        "sample": (sample, seed | (made or n)),
+        "sample_batched": (sample_batched, seeds | made),
         "log_prob": (log_prob, x | seed | draws | given),
         "log_prob_batched": (log_prob_batched, x | seeds | draws_of_rows | given),
     }

@@ -23,6 +23,8 @@ class Trainer(internals.PipelineUser):
     A subclass gives `check(data)`, which raises a ValueError if it cannot take `data`.
     """
 
+    _fitting = False
+
     def fit(self, x=None, *args, **kwargs):
         names = list(inspect.signature(keras.Model.fit).parameters)[2:]
         kwargs |= zip(names, args)
@@ -47,15 +49,21 @@ class Trainer(internals.PipelineUser):
             self._set_steps_per_execution(steps)
             self.train_function = None
         kwargs["callbacks"] = _with_progress(callbacks)
-        return super().fit(x, **kwargs)
+        self._fitting = True
+        try:
+            return super().fit(x, **kwargs)
+        finally:
+            self._fitting = False
 
     def evaluate(self, x=None, *args, **kwargs):
+        names = list(inspect.signature(keras.Model.evaluate).parameters)[2:]
+        kwargs |= zip(names, args)
         checks.refuse_weights(kwargs.get("sample_weight"))
         self.check(x)
         inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
         kwargs["callbacks"] = _with_progress(kwargs.get("callbacks"))
         with self._executing(None if inside_fit else kwargs.get("steps")):
-            return super().evaluate(x, *args, **kwargs)
+            return super().evaluate(x, **kwargs)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         self.check(x)

@@ -42,16 +42,25 @@ def information(
 
     @tf.function(reduce_retracing=True, autograph=False)
     def measure(x, given, seed):
-        return model.measure(x, given, seed_words(seed), num_samples).metrics
+        measures = model.measure(x, given, seed_words(seed), num_samples)
+        return measures.metrics, dict(measures.weights)
 
-    metrics, codes = [], []
+    metrics, weights, codes = [], [], []
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
-        values = measure(rows, conditions, batch_seed(seed, index))
+        values, unequal = measure(rows, conditions, batch_seed(seed, index))
         metrics.append({k: np.reshape(v, [-1, len(rows)]) for k, v in values.items()})
+        weights.append({k: unequal.get(k, tf.ones(len(rows))) for k in values})
         codes.append([code.numpy() for code in model.encode(rows, conditions)])
     result = {
-        name: float(np.concatenate([m[name] for m in metrics], 1).mean(dtype="float64"))
+        name: mean([m[name] for m in metrics], [w[name] for w in weights])
         for name in metrics[0]
     }
     variances = [np.concatenate(layer).var(axis=0) for layer in zip(*codes)]
     return {**result, "active_units": [int((v > threshold).sum()) for v in variances]}
+
+
+def mean(values: list[np.ndarray], weights: list[np.ndarray]) -> float:
+    """Of batches `[draws, B]`, with weights `[B]`; 0 if all of these are 0."""
+    rows = np.concatenate(values, axis=1).mean(axis=0, dtype="float64")
+    weights = np.concatenate(weights)
+    return float(rows @ weights / weights.sum()) if weights.any() else 0.0

@@ -76,10 +76,13 @@ def batches(
     wanted = "`x` must be an array or a data set."
     checks.require(isinstance(x, (*ARRAYS, tf.data.Dataset)), wanted, repr(x))
     if isinstance(x, tf.data.Dataset):
+        wanted = "`given` must be part of a data set's own elements."
+        checks.require(not given, wanted, ", ".join(given or ()))
         for element in x:
             rows = element[0] if isinstance(element, tuple) else element
             model.check(rows)
-            rows = dict(rows) if isinstance(rows, dict) else {"x": rows}
+            rows = rows if isinstance(rows, dict) else {"x": rows}
+            rows = {k: tf.cast(rows[k], f.dtype) for k, f in model.fields.items()}
             yield rows.pop("x"), rows
         return
     model.check(data)

@@ -58,15 +58,24 @@ class SemiSupervisedVAE(ConditionalVAE):
         self.classifier = classifier
         self.alpha = alpha
         checks.not_negative(alpha=alpha)
-        wanted = f"`classifier` must return logits of shape [batch, {num_classes}]."
+        wanted = "`classifier` must return logits of shape "
+        wanted += f"[batch, {num_classes}] of the encoder's inputs, without a softmax."
         fits = classifier.built and classifier.output_shape[1:] == (num_classes,)
-        checks.require(fits, wanted, classifier.name)
+        fits = fits and classifier.input_shape == encoder.input_shape
+        last = checks.last_activation(classifier)
+        fits = fits and last not in ("softmax", "sigmoid")
+        checks.require(fits, wanted, f"{classifier.name}, {last} last")
 
     @property
     def fields(self):
         fields = super().fields
         label = fields["label"]._replace(support=(UNKNOWN, self.num_classes - 1))
         return {**fields, "label": label}
+
+    @property
+    def given_fields(self):
+        """A label, which must be known to make an image."""
+        return {"label": super().fields["label"]}
 
     def measure(self, x, given, seed, num_samples=None):
         log_q = tf.nn.log_softmax(tf.cast(self.classifier(x), tf.float32))  # [B, C]
@@ -88,7 +97,7 @@ class SemiSupervisedVAE(ConditionalVAE):
             "negative_elbo": -metrics["elbo"],
             "alpha_cross_entropy": self.alpha * cross_entropy,
         }
-        return Measures(terms, metrics, tf.exp(log_q))
+        return Measures(terms, metrics, tf.exp(log_q), {"accuracy": known})
 
     def of_classes(self, x, seed, num_samples: int) -> dict[str, tf.Tensor]:
         """U, the rate and the distortion of every image with every label, `[B, C]`."""
@@ -112,6 +121,9 @@ class SemiSupervisedVAE(ConditionalVAE):
         """
         x, given = self._as_batch(x, given)
         images, label = self._with_classes(x)
+        chunk = options.get("chunk", 32)  # of all classes together
+        least = tf.maximum if tf.is_tensor(chunk) else max
+        options["chunk"] = least(1, chunk // self.num_classes)
         log_p = super().log_prob(images, {"label": label}, **options)
         log_p = tf.reshape(log_p, [self.num_classes, -1]) - math.log(self.num_classes)
         own = tf.one_hot(given["label"], self.num_classes, 0.0, -math.inf, axis=0)
@@ -137,22 +149,16 @@ class SemiSupervisedVAE(ConditionalVAE):
         return images, tf.repeat(tf.range(self.num_classes), tf.shape(x)[0])
 
     def log_weights(self, x, given=None, **options):
-        """As in `VAE`: log p(x, z | label) - log q(z|x, label), of known labels."""
+        """As in `VAE`: log p(x, label, z) - log q(z|x, label), of known labels."""
         x, given = self._as_batch(x, given)
-        return super().log_weights(x, require_known(given), **options)
-
-    def _as_given(self, given, rows):
-        return require_known(super()._as_given(given, rows))
-
-
-def require_known(given: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The conditions; raises a ValueError if a label is unknown."""
-    label = given["label"]
-    known = tf.is_symbolic_tensor(label) or bool(tf.reduce_all(label != UNKNOWN))
-    checks.require(known, "`label` must be known here.", UNKNOWN)
-    return given
+        checks.check_arrays(given, self.given_fields, x.shape[0])
+        log_w = super().log_weights(x, given, **options)
+        return log_w - math.log(self.num_classes)
 
 
 def mean_of_known(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
     """The mean over the images with a label, 0 if there are none; `[B] -> []`."""
-    return tf.math.divide_no_nan(tf.reduce_sum(values * known), tf.reduce_sum(known))
+    count, devices = tf.reduce_sum(known), tf.distribute.get_replica_context()
+    if devices and devices.num_replicas_in_sync > 1:  # as many as on one device
+        count = devices.all_reduce("mean", count)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * known), count)
