@@ -175,7 +175,7 @@ def test_labels_may_be_single_numbers(vae, digits):
     assert vae.step == 4
 
 
-# In a process of a thousand other tests TensorFlow once crashed as it made the iterator.
+# Among a thousand other tests TensorFlow once crashed as it made the iterator.
 @pytest.mark.slow
 def test_a_distribution_strategy_keeps_to_single_steps(vae, digits, executions):
     with tf.distribute.OneDeviceStrategy("CPU").scope():
