@@ -121,9 +121,6 @@ class SemiSupervisedVAE(ConditionalVAE):
         """
         x, given = self._as_batch(x, given)
         images, label = self._with_classes(x)
-        chunk = options.get("chunk", 32)  # of all classes together
-        least = tf.maximum if tf.is_tensor(chunk) else max
-        options["chunk"] = least(1, chunk // self.num_classes)
         log_p = super().log_prob(images, {"label": label}, **options)
         log_p = tf.reshape(log_p, [self.num_classes, -1]) - math.log(self.num_classes)
         own = tf.one_hot(given["label"], self.num_classes, 0.0, -math.inf, axis=0)
