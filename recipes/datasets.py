@@ -39,8 +39,8 @@ _LICENCES = {
     "mnist": "CC BY-SA 3.0",
     "fashion_mnist": "MIT",
     "celeb_a": "non-commercial research only",
-    "emoji": "SIL OFL 1.1",
     "digits": "CC BY 4.0",
+    "photo_patches": "CC BY 2.0",
 }
 
 # Mean of all training pixels in [0, 1]: tells apart sets with files of equal names.
@@ -225,7 +225,7 @@ def _from_photos(image_size: int | None) -> Dataset:
     return _dataset(
         "photo_patches",
         {name: (images, None) for name, images in splits.items()},
-        licence=photos.LICENCE,
+        licence=_LICENCES["photo_patches"],
         source="scikit-learn sample images",
     )
 

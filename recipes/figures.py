@@ -89,9 +89,9 @@ def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> 
     image is the same in all rows.
     """
     rows, shapes = [], [field.shape for field in model.latent_fields.values()]
+    first = every_class(model, 1)
+    given = {name: np.repeat(row, columns) for name, row in first.items()}
     for varied in range(len(shapes)):
-        given = {name: rows[:1] for name, rows in every_class(model, 1).items()}
-        given = {name: np.repeat(row, columns) for name, row in given.items()}
         out = model.walk(OneLevel(seed, columns, varied, shapes), None, given)
         rows.append(model.likelihood(out, given).mean().numpy())
     return grid(rows, list(model.latent_fields))

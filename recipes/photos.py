@@ -3,7 +3,6 @@
 import numpy as np
 
 STRIDE = 8  # pixels from one training patch to the next
-LICENCE = "CC BY 2.0"
 
 
 def splits(side: int = 32) -> dict[str, np.ndarray]:

@@ -26,8 +26,7 @@ class Trainer(internals.PipelineUser):
     _fitting = False
 
     def fit(self, x=None, *args, **kwargs):
-        names = list(inspect.signature(keras.Model.fit).parameters)[2:]
-        kwargs |= zip(names, args)
+        kwargs |= _by_name(keras.Model.fit, args)
         checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
         self.check(x)
         if kwargs.get("validation_data") is not None:
@@ -56,8 +55,7 @@ class Trainer(internals.PipelineUser):
             self._fitting = False
 
     def evaluate(self, x=None, *args, **kwargs):
-        names = list(inspect.signature(keras.Model.evaluate).parameters)[2:]
-        kwargs |= zip(names, args)
+        kwargs |= _by_name(keras.Model.evaluate, args)
         checks.refuse_weights(kwargs.get("sample_weight"))
         self.check(x)
         inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
@@ -282,6 +280,11 @@ def _holds_like(optional, batch) -> tf.Tensor:
         return tf.reduce_all(tf.concat(alike, axis=0))
 
     return tf.cond(optional.has_value(), same, lambda: False)
+
+
+def _by_name(method: Callable, args: tuple) -> dict:
+    """Positional arguments of a method, those behind `self` and `x`, by their names."""
+    return dict(zip(list(inspect.signature(method).parameters)[2:], args))
 
 
 def _on_cpu() -> bool:

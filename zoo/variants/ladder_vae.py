@@ -65,8 +65,7 @@ class LadderVAE(TopDown):
         for network, head in zip(self.bottom_up, self.evidence_heads):
             d = network(d)
             evidence.append(head(d))
-        normals = map(diagonal_normal, evidence[::-1])
-        return [(normal.loc, normal.scale) for normal in normals]
+        return [(n.loc, n.scale) for n in map(diagonal_normal, evidence[::-1])]
 
     def posterior(self, features):
         """q(z_L|x), which is the top layer's evidence."""

@@ -122,7 +122,8 @@ class PixelCNN(GenerativeModel):
         """Maps `[n, H, W]`, int32; a seed, or one for each."""
         given = self._as_given(given, n)
         gumbel = tfd.Sample(tfd.Gumbel(0.0, 1.0), (*self.shape, self.levels))
-        noise, _ = generating(seed_words(seed), n, [gumbel.event_shape]).take(gumbel)
+        draw = generating(seed_words(seed), n, [()])  # of no normal noise
+        noise, _ = draw.take(gumbel)
         return self._choose(noise, given)
 
     @tf.function(reduce_retracing=True, autograph=False)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo import checks
+from zoo.bounds import over_devices
 from zoo.generative import Measures
 from zoo.variants.conditional_vae import ConditionalVAE
 
@@ -155,7 +156,5 @@ class SemiSupervisedVAE(ConditionalVAE):
 
 def mean_of_known(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
     """The mean over the images with a label, 0 if there are none; `[B] -> []`."""
-    count, devices = tf.reduce_sum(known), tf.distribute.get_replica_context()
-    if devices and devices.num_replicas_in_sync > 1:  # as many as on one device
-        count = devices.all_reduce("mean", count)
+    count = over_devices(tf.reduce_sum(known))
     return tf.math.divide_no_nan(tf.reduce_sum(values * known), count)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from zoo.bounds import over_devices
 from zoo.likelihoods.base import Likelihood
 from zoo.likelihoods.normal import MIN_SIGMA, Normal
 from zoo.vae import VAE
@@ -79,7 +80,4 @@ class OptimalNormal(Likelihood):
 
 def optimal_variance(x, loc) -> tf.Tensor:
     """The sigma^2 that suits all values of x best, but for the floor; `[]`."""
-    error, devices = tf.reduce_mean((x - loc) ** 2), tf.distribute.get_replica_context()
-    if devices and devices.num_replicas_in_sync > 1:
-        error = devices.all_reduce("mean", error)
-    return error + MIN_SIGMA**2
+    return over_devices(tf.reduce_mean((x - loc) ** 2)) + MIN_SIGMA**2
