@@ -76,7 +76,9 @@ def traversal(
     for dimension in order:
         z = np.repeat(top[:1], len(steps), axis=0)
         z[:, dimension] = steps
-        same = {k: np.repeat(v[:1], len(steps)) for k, v in (given or {}).items()}
+        same = {
+            k: np.repeat(v[:1], len(steps), axis=0) for k, v in (given or {}).items()
+        }
         rows.append(model.decode(z, given=same).numpy())
     return grid(rows, [f"z[{dimension}]" for dimension in order])
 
@@ -90,7 +92,7 @@ def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> 
     """
     rows, shapes = [], [field.shape for field in model.latent_fields.values()]
     first = every_class(model, 1)
-    given = {name: np.repeat(row, columns) for name, row in first.items()}
+    given = {name: np.repeat(row, columns, axis=0) for name, row in first.items()}
     for varied in range(len(shapes)):
         out = model.walk(OneLevel(seed, columns, varied, shapes), None, given)
         rows.append(model.likelihood(out, given).mean().numpy())

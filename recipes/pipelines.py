@@ -146,6 +146,11 @@ def resize(images: tf.Tensor, size: int) -> tf.Tensor:
 
 def check_images(images: np.ndarray, ndims: tuple[int, ...] = (4,)) -> None:
     """Raise a ValueError unless `images` are uint8, or floats in [0, 1]."""
+    if not hasattr(images, "ndim"):
+        raise ValueError(
+            "`images` must be an array, such as `.train` of a data set. Received: "
+            f"{type(images).__name__}"
+        )
     if images.ndim not in ndims or images.size == 0:
         shapes = {3: "[N, H, W]", 4: "[N, H, W, C]"}
         raise ValueError(

@@ -182,7 +182,7 @@ class Row(NamedTuple):
     build: Callable[[], zoo.GenerativeModel]
     data: np.ndarray | dict[str, np.ndarray]
     name: str = ""
-    alike: bool = False  # another row but for one part: most tests are `slow`
+    alike: bool = False  # another row but for one part: its tests are `slow`
     deep: bool = False  # many layers: what compiles it several times is `slow`
 
     def first(self, n: int) -> "Row":
@@ -350,7 +350,8 @@ CONFIGS = {
     "real_nvp": Row(lambda: small_models.RealNVP(couplings=2), GREY),
 }
 
-# Like another row but for one part, which tests of its own know well.
+# Like another row but for one part, which tests of its own know well, and which
+# `test_combinations` trains with other models.
 ALIKE = (
     "vae_residual_bernoulli",
     "vae_table_normal",
@@ -371,12 +372,10 @@ ALIKE = (
     "capacity_vae",
     "beta_vae",
     "mixture_prior",
-    "iaf_iwae",
-    "ladder_iwae",
     "vae_conv_normal",
     "iwae_doubly_reparameterised",
 )
-# Of many layers, which XLA takes long for.
+# Of many layers, which XLA takes long for, or of convolutions, which go without it.
 DEEP = (
     "biva",
     "vlae",
@@ -387,6 +386,11 @@ DEEP = (
     "spatial_vae",
     "hierarchical_vae",
     "semi_supervised_vae",
+    "vq_vae",
+    "real_nvp",
+    "iaf_iwae",
+    "ladder_iwae",
+    "conditional_vae",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(alike=True) for name in ALIKE}
 CONFIGS |= {name: CONFIGS[name]._replace(deep=True) for name in DEEP}

@@ -76,17 +76,14 @@ def grouped(name, *marks):
     return pytest.param(name, marks=[pytest.mark.xdist_group(name), *marks])
 
 
-def rows(slow):
-    """All rows as parameters, those for which `slow(row)` holds marked so."""
-    return pytest.mark.parametrize(
-        "row",
-        [grouped(n, *[pytest.mark.slow] * slow(row)) for n, row in CONFIGS.items()],
-        indirect=True,
-    )
+def slow_if(slow):
+    """All rows, each in a group, those for which `slow(row)` holds marked so."""
+    return [grouped(n, *[pytest.mark.slow] * slow(row)) for n, row in CONFIGS.items()]
 
 
-compiled = rows(slow=lambda row: row.alike or row.deep)
-costly = rows(slow=lambda row: row.alike)
+compiled = pytest.mark.parametrize(
+    "row", slow_if(lambda row: row.alike or row.deep), indirect=True
+)
 
 
 def traced_sizes(model):
@@ -107,7 +104,7 @@ def traced_sizes(model):
     return sizes
 
 
-@pytest.fixture(scope="module", params=map(grouped, CONFIGS))
+@pytest.fixture(scope="module", params=slow_if(lambda row: row.alike))
 def row(request):
     return CONFIGS[request.param]._replace(name=request.param)
 
@@ -149,7 +146,6 @@ def test_every_metric_is_what_its_name_says(row, trained):
     np.testing.assert_allclose(logs["loss"], loss, rtol=1e-5)
 
 
-@costly
 def test_one_graph_serves_every_step_and_does_not_grow(row, trained, model_and_graphs):
     (size,) = model_and_graphs[1]  # the step is traced once
     known = json.loads(GRAPH_SIZES.read_text())
@@ -174,7 +170,6 @@ def test_shapes(row, trained):
         assert log_weights(model, x, given).shape == (5, 4)
 
 
-@costly
 def test_answers_are_finite_and_repeat_with_their_seed(row, trained):
     model, _ = trained
     x, given = row.parts(4)
@@ -202,13 +197,11 @@ def test_preset_round_trip(row, trained, tmp_path):
     assert_same_answers(copy, model, row)
 
 
-@costly
 def test_the_export_serves(row, trained):
     model, _ = trained
     assert_serves(model, row.first(5).data)
 
 
-@costly
 def test_training_repeats_with_its_seed(row):
     small = row.first(64)
     one, _ = train(small, epochs=1, run_eagerly=True)
@@ -238,7 +231,6 @@ def test_xla_changes_nothing(row, monkeypatch):
     )
 
 
-@costly
 def test_bfloat16_networks_stay_finite(row):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model, history = train(row.first(64), epochs=1, run_eagerly=True)
@@ -249,7 +241,6 @@ def test_bfloat16_networks_stay_finite(row):
     assert model.reconstruct(*row.parts(2)).dtype == model.fields["x"].dtype
 
 
-@costly
 def test_config_round_trip(row, trained):
     model, _ = trained
     config = json.loads(json.dumps(model.get_config()))
@@ -260,7 +251,6 @@ def test_config_round_trip(row, trained):
     assert_same_answers(copy, model, row)
 
 
-@costly
 def test_keras_file_round_trip(row, trained, tmp_path):
     model, _ = trained
     model.save(tmp_path / "model.keras")

@@ -1,5 +1,6 @@
 """What cannot work is refused before the first step, and told what arrived."""
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -15,9 +16,9 @@ import tensorflow_probability as tfp
 import zoo
 from tests import configs
 from tests.configs import assert_same_variables, snapshot
-from zoo.checks import check_source
+from zoo.checks import check_source, completed
 from zoo.heads import Head
-from zoo.objectives import ELBO, IWELBO, Capacity, TotalCorrelation
+from zoo.objectives import ELBO, IWELBO, Capacity, Objective, TotalCorrelation
 
 tfd = tfp.distributions
 layers = keras.layers
@@ -387,7 +388,7 @@ GOOD = {
         ("label", np.array([0, 1, 2, -1]), r"`label` must lie in \[0, 9\].*from -1"),
         ("label", np.zeros(4, "float32"), r"`label` must be integers\. Received"),
         ("label", np.arange(3), r"`label` must have 4 rows.*Received: shape=\(3,\)"),
-        ("colour", np.zeros(4), r"must be x, label, pose\. Received: x.*colour"),
+        ("colour", np.zeros(4), r'"pose": ...}\. Received: x, .*, colour'),
     ],
 )
 def test_every_part_of_a_dict_is_checked(name, value, message):
@@ -401,14 +402,24 @@ def test_every_part_of_a_dict_is_checked(name, value, message):
 
 def test_missing_conditions_are_named():
     for source in (GOOD["x"], {"x": GOOD["x"]}):
-        with pytest.raises(ValueError, match=r"x, label, pose\. Received: x$"):
+        with pytest.raises(ValueError, match=r'"label": ..., .*\. Received: x$'):
             check_source(source, FIELDS)
+
+
+def test_a_condition_with_a_default_may_be_left_out():
+    fields = {**FIELDS, "pose": FIELDS["pose"]._replace(default=0.5)}
+    data = {name: GOOD[name] for name in ("label", "x")}
+    check_source(data, fields)
+    full = completed(data, fields, 4)
+    assert list(full) == ["x", "label", "pose"]
+    np.testing.assert_array_equal(full["pose"], np.full((4, 3), 0.5))
+    np.testing.assert_array_equal(full["label"], GOOD["label"])
 
 
 def test_a_model_without_conditions_takes_none(vae, digits):
     with pytest.raises(ValueError, match="Received: x, label"):
         vae.encode(digits, {"label": np.zeros(64)})
-    with pytest.raises(ValueError, match=r"without conditions\. Received: label"):
+    with pytest.raises(ValueError, match=r"No conditions here\. Received: label"):
         vae.sample(2, {"label": np.zeros(2)})
 
 
@@ -447,20 +458,38 @@ def test_codes_that_are_no_index_are_refused(codes, message):
         configs.vq_vae().decode(codes)
 
 
-@pytest.mark.parametrize("name", ["n", "seed", "num_importance_samples"])
+@pytest.mark.parametrize(
+    "name", ["n", "seed", "num_importance_samples", "self", "z", "z_2", "two words"]
+)
 def test_conditions_must_not_take_the_names_of_served_inputs(name):
     class Taken(zoo.VAE):
         @property
         def fields(self):
             return {**super().fields, name: zoo.Field((), "int32")}
 
-    with pytest.raises(ValueError, match=f"must not be called .* Received: {name}"):
+    with pytest.raises(ValueError, match=f"not as one of .* Received: '{name}'"):
         configs.build(Taken)
 
 
 def test_a_call_without_a_condition_names_it():
-    with pytest.raises(ValueError, match=r"x, label\. Received: x"):
-        configs.conditional_vae()(configs.BINARY[:2])
+    model, wanted = configs.conditional_vae(), r'{"x": ..., "label": ...}\. Received: x'
+    with pytest.raises(ValueError, match=wanted):
+        model(configs.BINARY[:2])
+    with pytest.raises(ValueError, match=r'`given` must be a dict, {"label": ...}'):
+        model.sample(2)
+
+
+def test_data_are_a_dict_wherever_they_are_asked_for():
+    model, given = configs.conditional_vae(), {"label": configs.LABELS[:4]}
+    x, draws = configs.BINARY[:4], {"num_importance_samples": 3}
+    for answer in (
+        model.encode,
+        model.reconstruct,
+        lambda *data: model.log_prob(*data, **draws),
+        lambda *data: model.log_weights(*data, **draws),
+    ):
+        one, other = answer({"x": x, **given}), answer(x, given)
+        np.testing.assert_array_equal(one, other)
 
 
 def ends_in_a_sigmoid():
@@ -509,6 +538,83 @@ def test_a_part_that_is_no_head(part):
         zoo.VAE(encoder, decoder, configs.LATENT_DIM, **part)
 
 
+class NotOneEvent(Head):
+    """Returns what `make` makes of features, of latents' size or of an image's."""
+
+    takes_logits, params_per_channel, support = False, 1, (0.0, 1.0)
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def call(self, features):
+        return self.make(features)
+
+    def distribution(self, model):
+        return self.make(tf.zeros(configs.LATENT_DIM))
+
+
+VALUES = "one event per row, not one per value: .*Received: batch_shape="
+NOT_ONE_EVENT = {
+    "posterior of tensors": ("posterior", lambda h: h, "Received: EagerTensor"),
+    "posterior of values": (
+        "posterior",
+        lambda h: tfd.Normal(h[:, : configs.LATENT_DIM], 1.0),
+        rf"{VALUES}\(1, 4\)",
+    ),
+    "posterior of another size": (
+        "posterior",
+        lambda h: tfd.Independent(tfd.Normal(h[:, :3], 1.0), 1),
+        r"The posterior must have event shape \[4\]\. Received: event_shape=\(3,\)",
+    ),
+    "prior of values": ("prior", lambda z: tfd.Normal(z, 1.0), rf"{VALUES}\(4,\)"),
+    "likelihood of values": (
+        "likelihood",
+        lambda x: tfd.Laplace(x, 1.0),
+        rf"{VALUES}\(1, 8, 8, 1\)",
+    ),
+    "likelihood of rows": (
+        "likelihood",
+        lambda x: tfd.Independent(tfd.Laplace(x[:, 0], 1.0), 2),
+        r"The likelihood must have event shape \[8, 8, 1\]\..*\(8, 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_ONE_EVENT)
+def test_a_head_that_does_not_return_one_event_per_row(case):
+    """Of the loss, a sum over pixels would silently become a mean."""
+    name, make, message = NOT_ONE_EVENT[case]
+    encoder, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
+    with pytest.raises(ValueError, match=message):
+        zoo.VAE(encoder, decoder, configs.LATENT_DIM, **{name: NotOneEvent(make)})
+
+
+def test_an_objective_without_names():
+    @dataclasses.dataclass(eq=False, frozen=True)
+    class Nameless(Objective):
+        def __call__(self, draw, log_p, step):
+            return -log_p
+
+    with pytest.raises(ValueError, match=r"a dict of terms by name\. Received: Eager"):
+        configs.build(objective=Nameless())
+
+
+@pytest.mark.parametrize("kind", ["conv", "residual"])
+def test_an_image_has_three_axes(kind):
+    encoder, decoder = configs.NETWORKS[kind]
+    with pytest.raises(ValueError, match=r"width, channels\)\. Received: \(28, 28\)"):
+        encoder((28, 28))
+    with pytest.raises(ValueError, match=r"width, channels\)\. Received: \(28, 28\)"):
+        decoder((28, 28))
+
+
+def test_a_shape_is_a_tuple():
+    for make in configs.NETWORKS["dense"]:
+        with pytest.raises(ValueError, match=r"A shape is a tuple.*Received: 28"):
+            make(28)
+
+
 def test_an_encoder_of_mean_and_variance():
     encoder, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
     both = keras.Model(encoder.inputs, encoder.outputs * 2)
@@ -529,6 +635,9 @@ def test_what_a_keras_user_may_try(vae, digits):
         vae.fit(digits, verbose=0)
     history = vae.fit(digits, digits, verbose=0).history
     assert 0 < history["mae"][0] < 1
+    vae.compile("adam", jit_compile=False)  # without metrics from before
+    assert "mae" not in vae.fit(digits, verbose=0).history
+    vae.compile("adam", metrics=["mae"], jit_compile=False)
     stop = keras.callbacks.TerminateOnNaN()  # one callback, everything by position
     logs = vae.fit(digits, digits, 32, 1, 0, stop, 0.0, (digits, digits)).history
     assert {"elbo", "val_elbo"} <= logs.keys()

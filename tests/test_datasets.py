@@ -120,6 +120,7 @@ def test_mnist_is_described(mnist):
     assert mnist.licence == "CC BY-SA 3.0"
 
 
+@pytest.mark.slow
 @needs_fashion_mnist
 def test_fashion_mnist():
     fashion = datasets.load("fashion_mnist", local_dir=FASHION_MNIST)
@@ -446,6 +447,11 @@ def test_batches_keep_order_and_remainder(digits):
     assert len(datasets.batches(numbered(20), 8)) == 3
     floats = np.concatenate(list(datasets.batches(digits.test, 100)))
     np.testing.assert_array_equal(floats, digits.test)
+
+
+def test_binarise_takes_the_images_of_a_data_set(mnist):
+    with pytest.raises(ValueError, match=r"such as `.train`.*Received: Dataset"):
+        datasets.binarise(mnist)
 
 
 def test_binarise_is_fixed(mnist):

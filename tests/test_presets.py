@@ -89,6 +89,11 @@ def test_saving_again_replaces_and_leaves_nothing_behind(entry):
     np.testing.assert_array_equal(zoo.load(path).encode(x)[0], model.encode(x)[0])
 
 
+def test_a_keras_file_is_for_another_function():
+    with pytest.raises(FileNotFoundError, match=r"`keras.saving.load_model` loads"):
+        zoo.load("vae.keras")
+
+
 def test_an_unknown_name_lists_what_there_is():
     with pytest.raises(FileNotFoundError, match=r"Known: .*conv_vae_mnist"):
         zoo.load("no_such_entry")

@@ -14,7 +14,7 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize(
-    ("page", "count"), [("README.md", 3), ("your_own_parts.md", 8), ("data.md", 1)]
+    ("page", "count"), [("README.md", 5), ("your_own_parts.md", 8), ("data.md", 1)]
 )
 def test_the_python_of_a_page_runs(page, count):
     (page,) = (path for path in PAGES if path.name == page)
@@ -35,8 +35,8 @@ def test_every_link_and_picture_exists(page):
 def test_the_results_are_the_recorded_ones():
     page = (ROOT / "docs" / "results.md").read_text()
     assert tables.results() in page
-    rows = re.findall(r"^\| `(\w+)`[^|]*\| \*\*([\d.]+)\*\*", README.read_text(), re.M)
-    assert len(rows) >= 3
+    rows = re.findall(r"`(\w+)`[^`*]*\*\*([\d.]+)\*\* nats", README.read_text())
+    assert rows
     for name, nll in rows:
         record = (ROOT / "saved_models" / name / "metadata.json").read_text()
         measured = json.loads(record)["metrics"]["nll"]["value"]

@@ -41,7 +41,7 @@ def weights(file):
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*RUN, whole], env=ENVIRONMENT, check=True, capture_output=True)
+    digits_run.main(whole)
     process = subprocess.Popen(
         [*RUN, killed], env=ENVIRONMENT, stdout=subprocess.DEVNULL
     )
@@ -53,7 +53,7 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path):
     process.wait()
     assert not (killed / "final.weights.h5").exists()
     (killed / "partial.keras").write_bytes(b"half a checkpoint")
-    subprocess.run([*RUN, killed], env=ENVIRONMENT, check=True, capture_output=True)
+    digits_run.main(killed)
     assert len(json.loads(history.read_text())) == 6
     first, second = (weights(f / "final.weights.h5") for f in (whole, killed))
     assert first.keys() == second.keys()
@@ -101,6 +101,9 @@ def test_names_are_whole_in_a_narrow_terminal():
     assert done.stderr == ""  # TensorFlow's own first lines are kept away
 
 
+one_entry = pytest.mark.xdist_group("entry")  # one process makes it for all its tests
+
+
 @pytest.fixture(scope="module")
 def entry(tmp_path_factory):
     """A tiny model of digits, trained, measured, drawn, saved, exported, described."""
@@ -118,6 +121,7 @@ def entry(tmp_path_factory):
     return folder / run.name
 
 
+@one_entry
 def test_an_entry_is_complete(entry):
     for name in ("config.json", "metadata.json", "model.weights.h5", "README.md"):
         assert (entry / name).stat().st_size > 0
@@ -137,10 +141,11 @@ def test_an_entry_is_complete(entry):
     ("build", "binarise", "drawn"),
     [
         (small_models.RealNVP, False, {"samples", "history"}),
-        (
+        pytest.param(
             small_models.SpatialVAE,
             True,
             {"samples", "reconstructions", "levels", "history"},
+            marks=pytest.mark.slow,
         ),
         (
             configs.semi_supervised_vae,
@@ -182,6 +187,7 @@ def test_two_latents_get_a_grid_of_their_images(tmp_path):
     np.testing.assert_allclose(mosaic[:8, 16:], upper_right, atol=1e-4)
 
 
+@one_entry
 def test_the_demo_gets_an_answer_from_an_export(entry):
     done = subprocess.run(
         [sys.executable, "-c", demo.REQUEST, entry / "serving" / "1"],
@@ -192,6 +198,7 @@ def test_the_demo_gets_an_answer_from_an_export(entry):
     assert done.stdout.startswith("3 samples, shape (3, 8, 8, 1)"), done.stderr
 
 
+@one_entry
 def test_evaluate_repeats_the_card(entry, tmp_path):
     file = tmp_path / "metrics.json"
     arguments = ["evaluate", str(entry), "--samples", "5", "--json", str(file)]
@@ -204,6 +211,7 @@ def test_evaluate_repeats_the_card(entry, tmp_path):
         assert found[name]["value"] == pytest.approx(promised[name]["value"], rel=1e-5)
 
 
+@one_entry
 def test_figures_and_export_write_where_told(entry, tmp_path):
     for command in ("figures", "export"):
         output = tmp_path / command
@@ -241,7 +249,6 @@ def test_a_checkpoint_remains_when_the_disk_is_full(tmp_path, monkeypatch):
         (["--help"], 0, "Begin with"),
         (["train", "no_such_recipe"], 2, "conv_vae_mnist"),
         (["train", "conv_vae_mnist", "--epochs", "0"], 2, "epochs"),
-        (["evaluate", "no_such_entry"], 1, "No pretrained entry"),
         (["nonsense"], 2, "No such command"),
     ],
 )
@@ -309,18 +316,21 @@ def test_a_grid_is_what_it_shows():
     assert figures.as_array(figure).shape[-1] == 4
 
 
-def test_a_message_is_shown_to_the_letter(entry, tmp_path):
-    shutil.copytree(entry, tmp_path / "entry")
-    (tmp_path / "entry" / "metadata.json").write_text("[/half")
-    done = subprocess.run(
-        [sys.executable, "-m", "recipes", "evaluate", tmp_path / "entry"],
-        cwd=ROOT,
-        env={**ENVIRONMENT, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "metadata.json is damaged" in done.stderr
+@one_entry
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_message_is_shown_to_the_letter(
+    damaged, entry, tmp_path, monkeypatch, capsys
+):
+    path, message = tmp_path / "[/none", "[/none'. Known: "
+    if damaged:
+        path, message = tmp_path / "entry", "metadata.json is damaged"
+        shutil.copytree(entry, path)
+        (path / "metadata.json").write_text("[/half")
+    monkeypatch.setattr(sys, "argv", ["recipes", "evaluate", str(path)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 1
+    assert message in capsys.readouterr().err
 
 
 def test_the_demo_empties_nothing_but_a_demo(tmp_path):
@@ -338,6 +348,7 @@ def test_a_diverged_training_is_no_entry(tmp_path):
         run.fit(vae, datasets.load("digits"), batch_size=64, binarise=True)
 
 
+@one_entry
 def test_images_that_changed_are_refused(entry):
     metadata = zoo.presets.read_metadata(entry)
     metadata["data"]["checksum"] = "0"

@@ -25,10 +25,10 @@ ROOMS = (  # of zoo/, from the first to the last
         "latent",
         "vae",
         "topdown",
+        "serving",
     ),
     ("variants",),
     ("evaluation",),
-    ("serving",),
 )
 
 

@@ -253,7 +253,7 @@ def test_versions_count_up(tmp_path):
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").touch()
     model = vector_vae()
-    assert serving.export(model, tmp_path) == tmp_path / "8"
+    assert model.export(tmp_path) == tmp_path / "8"  # as in Keras
     assert serving.export(model, str(tmp_path), warmup=False) == tmp_path / "9"
     assert (tmp_path / "8" / "assets.extra").exists()
     assert not (tmp_path / "9" / "assets.extra").exists()

@@ -225,7 +225,11 @@ def test_predict_answers_for_every_image_in_order(options, digits):
     "classes",
     [
         pytest.param(["SigmaVAE"], id="losses and means that devices share"),
-        pytest.param(["VAE", "IAFVAE", "LadderVAE"], marks=pytest.mark.slow, id="more"),
+        pytest.param(
+            ["VAE", "IAFVAE", "LadderVAE", "SemiSupervisedVAE"],
+            marks=pytest.mark.slow,
+            id="more",
+        ),
     ],
 )
 def test_two_devices_train_as_one(classes):

@@ -113,13 +113,13 @@ def test_every_batch_counts_after_the_number_of_steps_has_changed(vae, digits):
         vae.evaluate(x, verbose=0, **options)
         return int(vae.calls) - before
 
-    for steps, chosen in ((7, 7), (23, 1)):
-        vae.fit(batches, steps_per_epoch=steps, verbose=0)
-        assert calls_of_evaluate(digits, batch_size=8) == 8
-        assert calls_of_evaluate(batches, steps=7) == 7
-        assert len(vae.predict(digits, batch_size=8, verbose=0)) == 64
-        assert len(vae.predict(batches, steps=7, verbose=0)) == 56
-        assert vae.steps_per_execution == chosen
+    vae.evaluate(digits, batch_size=8, verbose=0)  # in executions of up to twenty
+    vae.fit(batches, steps_per_epoch=7, verbose=0)
+    assert calls_of_evaluate(digits, batch_size=8) == 8
+    assert calls_of_evaluate(batches, steps=5) == 5
+    assert len(vae.predict(digits, batch_size=8, verbose=0)) == 64
+    assert len(vae.predict(batches, steps=5, verbose=0)) == 40
+    assert vae.steps_per_execution == 7
 
 
 def test_validation_takes_the_steps_it_was_given(vae, digits):

@@ -16,6 +16,7 @@ class Field(NamedTuple):
     shape: tuple[int, ...]
     dtype: str = "float32"  # of the values as the model sees them
     support: tuple[float, float] = (-math.inf, math.inf)  # a closed interval
+    default: float | None = None  # of a condition that need not be given
 
     def example(self) -> tf.Tensor:
         """One row of plain values, `[1, *shape]`."""
@@ -31,7 +32,8 @@ def require(good: bool, wanted: str, received) -> None:
 def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
     """Raises a ValueError if an array `[B, *shape]` does not fit its field."""
     check_names(data, fields)
-    for name, field in fields.items():
+    for name in data:
+        field = fields[name]
         wanted = "Data must be an array here; `predict` and `evaluate` take data sets."
         require(not isinstance(data[name], tf.data.Dataset), wanted, data[name])
         x = data[name] if hasattr(data[name], "dtype") else np.asarray(data[name])
@@ -44,10 +46,52 @@ def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
 
 
 def check_names(data: dict, fields: dict[str, Field]) -> None:
-    """Raises a ValueError unless the data have just the fields' names."""
-    wanted = f"Data must be {', '.join(fields) or 'without conditions'}."
+    """Raises a ValueError unless the data have the fields' names and no others."""
+    shown = ", ".join(f'"{name}": ...' for name in fields)
+    what = "Data" if "x" in fields else "`given`"
+    wanted = f"{what} must be a dict, {{{shown}}}." if shown else "No conditions here."
+    if fields.keys() == {"x"}:
+        wanted = "Data must be x alone, without conditions."
+    needed = {name for name, field in fields.items() if field.default is None}
     found = ", ".join(map(str, data)) or "none"
-    require(data.keys() == fields.keys(), wanted, found)
+    require(needed <= data.keys() <= fields.keys(), wanted, found)
+
+
+def completed(data: dict, fields: dict[str, Field], rows) -> dict[str, tf.Tensor]:
+    """The data as tensors of their fields' dtypes, in their order; defaults filled in.
+
+    `rows` is how many there are of each.
+    """
+    return {
+        name: tf.cast(data[name], field.dtype)
+        if name in data
+        else tf.fill([rows, *field.shape], tf.cast(field.default, field.dtype))
+        for name, field in fields.items()
+    }
+
+
+def check_shape(shape, axes: int | None = None) -> None:
+    """Raises a ValueError unless it is a shape, of so many axes if that is said."""
+    listed = isinstance(shape, list | tuple)
+    wanted = "A shape is a tuple, such as (28, 28, 1)."
+    if axes == 3:
+        wanted = "An image's shape is (height, width, channels)."
+    require(listed and axes in (None, len(shape)), wanted, shape)
+
+
+def check_distribution(name: str, distribution, event_shape=None) -> None:
+    """Raises a ValueError unless it is one event per row, of that shape if given."""
+    good = isinstance(distribution, tfp.distributions.Distribution)
+    wanted = f"{name} must be a TFP distribution."
+    require(good, wanted, type(distribution).__name__)
+    batch, event = distribution.batch_shape, distribution.event_shape
+    wanted = f"{name} must have one event per row, not one per value: "
+    wanted += "`tfd.Independent`, or `self.event` of a likelihood, makes one of many."
+    fits = batch.rank in (None, 0, 1) and event.rank != 0
+    require(fits, wanted, f"batch_shape={batch}, event_shape={event}")
+    wanted = f"{name} must have event shape {_shown(*(event_shape or ()))}."
+    alike = event_shape is None or event.is_compatible_with(event_shape)
+    require(alike, wanted, f"event_shape={event}")
 
 
 def _check_array(x, name: str, field: Field) -> None:

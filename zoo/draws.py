@@ -14,6 +14,8 @@ from zoo import bounds, checks
 from zoo.bounds import Latent
 from zoo.heads.diagonal_normal import diagonal_normal
 
+DRAWS = "num_importance_samples"
+
 
 def seed_words(seed) -> tf.Tensor:
     """A 64-bit integer seed as the `int32[2]` that stateless sampling wants."""
@@ -46,6 +48,9 @@ class Draw:
         `prior` is p(z) and `posterior` q(z|x), None to generate; see `Latent` for their
         rows. `taken` is z and log q, where `take` had to come before the prior.
         """
+        checks.check_distribution("The prior", prior)
+        if posterior is not None:
+            checks.check_distribution("The posterior", posterior, prior.event_shape)
         if posterior is None and self.temperature is not None:
             prior = tempered(prior, self.temperature)
         z, log_q = taken or self.take(prior if posterior is None else posterior)

@@ -1,16 +1,16 @@
 """Any model of p(x), or of p(x | given): what all of them do, whatever they compute."""
 
+import os
+from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from zoo import checks, internals
-from zoo.draws import seed_words
+from zoo import checks, internals, serving
+from zoo.draws import DRAWS, seed_words
 from zoo.model import Model
-
-DRAWS = "num_importance_samples"
 
 
 class Measures(NamedTuple):
@@ -25,8 +25,8 @@ class Measures(NamedTuple):
 class GenerativeModel(Model):
     """Base of every model: a subclass says what its data are and how to measure them.
 
-    Data are x, or a dict of `x` and of what it is conditioned on; elsewhere the
-    conditions are the dict `given`, one row per image.
+    Data are x, or a dict of `x` and of what it is conditioned on, one row per image;
+    beside x the conditions are the dict `given`.
 
     A new model measures one row of plain values before anybody sees it: that builds
     every layer, tells the names of the metrics, and fails where parts do not fit.
@@ -88,7 +88,7 @@ class GenerativeModel(Model):
         """Adds the terms as losses, measures the metrics and returns the output."""
         given = dict(inputs) if isinstance(inputs, dict) else {"x": inputs}
         checks.check_names(given, self.fields)
-        given = {k: tf.cast(v, self.fields[k].dtype) for k, v in given.items()}
+        given = checks.completed(given, self.fields, tf.shape(given["x"])[0])
         x = given.pop("x")
         seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
         devices = tf.distribute.get_replica_context()
@@ -126,9 +126,11 @@ class GenerativeModel(Model):
         self._reports.latest = {}
 
     def complete(self):
-        taken = {DRAWS, "n", "seed"} & self.fields.keys()
-        wanted = "Conditions must not be called as an input of the served functions is."
-        checks.require(not taken, wanted, ", ".join(taken))
+        for name in self.fields:
+            taken = name in (DRAWS, "n", "seed", "self") or name.split("_")[0] == "z"
+            wanted = "Conditions are named as arguments are, and not as one of the "
+            wanted += "served functions' own."
+            checks.require(name.isidentifier() and not taken, wanted, repr(name))
         x, given = self.example()
         measures = self.measure(x, given, seed_words(self.seed))
         names = {**measures.metrics, **measures.terms}
@@ -139,6 +141,7 @@ class GenerativeModel(Model):
 
     def reconstruct(self, x, given=None) -> tf.Tensor:
         """The images of the codes of x, `[B, *event_shape]`."""
+        x, given = self._as_batch(x, given)
         return self.decode(*self.encode(x, given), given=given)
 
     def interpolate(self, x_0, x_1, given=None, *, steps: int = 8) -> tf.Tensor:
@@ -153,6 +156,10 @@ class GenerativeModel(Model):
         checks.require(not whole, "Codes must not be whole numbers.", whole)
         lines = [[a + (b - a) * w for a, b in ends] for w in tf.linspace(0.0, 1, steps)]
         return tf.stack([self.decode(*z, given=given) for z in lines])
+
+    def export(self, path: str | os.PathLike, **options) -> Path:
+        """Writes the model for TensorFlow Serving; see `zoo.serving.export`."""
+        return serving.export(self, path, **options)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -184,15 +191,19 @@ class GenerativeModel(Model):
         return keras.Variable(0, dtype="int32", trainable=False, name=name, **kinds)
 
     def _as_batch(self, x, given=None):
-        """x and the conditions as tensors of their fields' dtypes, checked."""
-        data = {"x": x, **self._named(given)}
+        """x and the conditions as tensors of their fields' dtypes, checked.
+
+        They may come as one dict, as `fit` takes them.
+        """
+        one = isinstance(x, dict) and given is None
+        data = x if one else {"x": x, **self._named(given)}
         checks.check_arrays(data, self.fields)
-        data = {k: tf.cast(v, self.fields[k].dtype) for k, v in data.items()}
+        data = checks.completed(data, self.fields, tf.shape(data["x"])[0])
         return data.pop("x"), data
 
     @staticmethod
     def _named(given) -> dict:
-        wanted = "`given` must be a dict of conditions by name."
+        wanted = "`given` must be a dict of conditions by name, such as labels."
         good = given is None or isinstance(given, dict)
         checks.require(good, wanted, type(given).__name__)
         return given or {}
@@ -201,4 +212,4 @@ class GenerativeModel(Model):
         """The conditions as tensors, one for each of as many rows, checked."""
         fields, given = self.given_fields, self._named(given)
         checks.check_arrays(given, fields, rows)
-        return {k: tf.cast(given[k], fields[k].dtype) for k in fields}
+        return checks.completed(given, fields, rows)

@@ -16,6 +16,11 @@ def layers_of(model: keras.layers.Layer, kind=keras.layers.Layer) -> list:
     return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
 
 
+def forget_metrics(model: keras.Model) -> None:
+    """A model compiled anew has no metrics from before, which Keras keeps."""
+    model._compile_metrics = None
+
+
 def drop_losses(model: keras.layers.Layer) -> None:
     """Forgets what a model itself has added as losses, as Keras does at every call.
 

@@ -105,7 +105,10 @@ class LatentVariableModel(GenerativeModel):
 
     def terms(self, draw: Draw, log_p) -> dict[str, tf.Tensor]:
         """Terms to minimise in nats, a pure function of the record."""
-        return {**self.objective(draw, log_p, self.step), **draw.terms}
+        terms = self.objective(draw, log_p, self.step)
+        wanted = "`objective` must return a dict of terms by name."
+        checks.require(isinstance(terms, dict), wanted, type(terms).__name__)
+        return {**terms, **draw.terms}
 
     def reports(self, draw: Draw) -> dict[str, tf.Tensor]:
         """More metrics, single numbers from a walk's record."""
@@ -259,6 +262,7 @@ class LatentVariableModel(GenerativeModel):
         """p(x|z) of the latents that a walk draws, and log p(x|z)."""
         out = self.walk(draw, features, given)
         likelihood = self.likelihood(out, draw.repeat(given))
+        checks.check_distribution("The likelihood", likelihood, x.shape[1:])
         return likelihood, self.log_likelihood(draw, x, likelihood)
 
     def _sampling(self, seed, x, samples):

@@ -116,6 +116,8 @@ def find(name_or_path: str | os.PathLike) -> Path:
     known = list_presets()
     near = difflib.get_close_matches(str(name_or_path), known, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
+    if Path(name_or_path).suffix == ".keras":
+        hint = "`keras.saving.load_model` loads a .keras file. "
     raise FileNotFoundError(
         f"No pretrained entry {str(name_or_path)!r}. {hint}"
         f"Known: {', '.join(known) or 'none'}; or give the path of an entry's folder."

@@ -38,20 +38,18 @@ from pathlib import Path
 import tensorflow as tf
 
 from zoo.checks import Field
-from zoo.generative import DRAWS, GenerativeModel
+from zoo.draws import DRAWS
 
 MAX_ROWS = 1024  # of a request
 MAX_DRAWS = 500_000  # importance samples of all rows of a request together
 DRAWS_AT_A_TIME = 1024  # of all rows together: a chunk, of which two are in memory
 
 
-def export(
-    model: GenerativeModel, path: str | os.PathLike, *, warmup: bool = True
-) -> Path:
+def export(model, path: str | os.PathLike, *, warmup: bool = True) -> Path:
     """Writes the model as the next version under `path`, whole or not at all.
 
     Args:
-        model: the model to serve.
+        model: the `zoo.GenerativeModel` to serve.
         path: the server's `model_base_path`; made if it does not exist.
         warmup: adds a request for each signature that the server can batch; it
             replays them before the version answers anybody.

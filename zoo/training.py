@@ -94,6 +94,7 @@ class Trainer(internals.PipelineUser):
         if self._auto_steps:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
             steps_per_execution = 1 if one_by_one else MOST_STEPS
+        internals.forget_metrics(self)
         super().compile(optimizer, steps_per_execution=steps_per_execution, **kwargs)
         policies = {layer.dtype_policy.name for layer in internals.layers_of(self)}
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)

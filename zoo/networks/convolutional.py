@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from zoo import checks
+
 
 def conv_encoder(
     image_shape: Sequence[int],
@@ -18,6 +20,7 @@ def conv_encoder(
     Example:
         encoder = zoo.networks.conv_encoder((28, 28, 1), filters=(32, 64))
     """
+    checks.check_shape(image_shape, axes=3)
     network = keras.Sequential([keras.Input(image_shape)], name="encoder")
     for width in filters:
         network.add(layers.Conv2D(width, 3, 2, "same", activation=activation))
@@ -38,6 +41,7 @@ def conv_decoder(
     Starts from `filters[0]` maps of the smallest size and doubles `len(filters)`
     times; what exceeds the image is cropped.
     """
+    checks.check_shape(image_shape, axes=3)
     height, width, channels = image_shape
     grid = tuple(math.ceil(size / 2 ** len(filters)) for size in (height, width))
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from zoo import checks
+
 
 def dense_encoder(
     shape: Sequence[int],
@@ -18,6 +20,7 @@ def dense_encoder(
     Example:
         encoder = zoo.networks.dense_encoder((12,), units=(64, 64))  # a table
     """
+    checks.check_shape(shape)
     network = keras.Sequential([keras.Input(shape)], name="encoder")
     if len(shape) > 1:
         network.add(layers.Flatten())
@@ -33,6 +36,7 @@ def dense_decoder(
     batch_norm: bool = False,
 ) -> keras.Model:
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *shape]`."""
+    checks.check_shape(shape)
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")
     _add_hidden(network, units, activation, batch_norm)
     network.add(layers.Dense(math.prod(shape)))

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from zoo import checks
+
 
 def residual_encoder(
     image_shape: Sequence[int],
@@ -23,6 +25,7 @@ def residual_encoder(
 
     Each filter count halves the image and adds `blocks` residual blocks.
     """
+    checks.check_shape(image_shape, axes=3)
     x = inputs = keras.Input(image_shape)
     for width in filters:
         x = layers.Conv2D(width, 3, 2, "same")(x)
@@ -42,6 +45,7 @@ def residual_decoder(
     activation: str = "relu",
 ) -> keras.Model:
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`."""
+    checks.check_shape(image_shape, axes=3)
     *size, channels = image_shape
     grid = tuple(math.ceil(side / 2 ** len(filters)) for side in size)
     z = keras.Input((latent_dim,))

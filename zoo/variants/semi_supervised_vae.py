@@ -15,7 +15,9 @@ UNKNOWN = -1  # the label of an image without one
 
 @keras.saving.register_keras_serializable("zoo")
 class SemiSupervisedVAE(ConditionalVAE):
-    """A label is a latent where it is unknown, -1: then all classes are summed over.
+    """A label is a latent where it is unknown: then all classes are summed over.
+
+    Unknown is -1, and so is what stands beside x alone.
 
     With q(y|x) from the classifier and U(x, y) the ELBO of an image with its label,
 
@@ -70,7 +72,8 @@ class SemiSupervisedVAE(ConditionalVAE):
     @property
     def fields(self):
         fields = super().fields
-        label = fields["label"]._replace(support=(UNKNOWN, self.num_classes - 1))
+        support = UNKNOWN, self.num_classes - 1
+        label = fields["label"]._replace(support=support, default=UNKNOWN)
         return {**fields, "label": label}
 
     @property
@@ -118,7 +121,8 @@ class SemiSupervisedVAE(ConditionalVAE):
     def log_prob(self, x, given=None, **options):
         """Estimate of log p(x, label), or of log p(x) where it is unknown; `[B]` nats.
 
-        Importance-weighted for each class, as in `VAE`, and exact in the sum over them.
+        Importance-weighted for each class, as in `VAE`, and exact in the sum over them;
+        a chunk is of so many draws for each class.
         """
         x, given = self._as_batch(x, given)
         images, label = self._with_classes(x)
