@@ -285,7 +285,7 @@ def shipped_images(data: str) -> tuple[datasets.Dataset, np.ndarray]:
     """A card's data set and its first test images, which the cards share."""
     data, images = publish.test_images({"data": json.loads(data)})
     few = images[: publish.CHECK_IMAGES].copy()
-    return dataclasses.replace(data, train=None, validation=None, test=None), few
+    return dataclasses.replace(data, train=None, validation=None), few
 
 
 @pytest.mark.parametrize("name", zoo.list_presets())
