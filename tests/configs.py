@@ -261,18 +261,18 @@ def semi_supervised_vae(**kwargs) -> zoo.SemiSupervisedVAE:
     return conditional_vae(zoo.SemiSupervisedVAE, classifier=classifier, **kwargs)
 
 
-def ref_vae(discriminator=True, perceptual=True, **kwargs) -> zoo.RefVAE:
-    """A tiny one from 2 x 2 to 8 x 8 pixels."""
+def ref_vae(discriminator=True, perceptual=True, shape=IMAGE, **kwargs) -> zoo.RefVAE:
+    """A tiny one that makes images four times larger."""
     keras.utils.set_random_seed(0)
-    layers, image = keras.layers, keras.Input(IMAGE)
+    layers, image = keras.layers, keras.Input(shape)
     critic = [image, layers.Conv2D(4, 3, 2, activation="relu"), layers.Conv2D(1, 1)]
     features = [image, layers.Conv2D(4, 3, activation="relu")]
     if discriminator:
         kwargs["discriminator"] = keras.Sequential(critic)
     if perceptual:
         kwargs["perceptual"] = keras.Sequential(features)
-    encoder = zoo.networks.dense_encoder(IMAGE, units=(16,))
-    decoder = zoo.networks.upsampler(LATENT_DIM, IMAGE, 4, channels=4, blocks=1)
+    encoder = zoo.networks.dense_encoder(shape, units=(16,))
+    decoder = zoo.networks.upsampler(LATENT_DIM, shape, 4, channels=4, blocks=1)
     return zoo.RefVAE(encoder, decoder, LATENT_DIM, **kwargs)
 
 

@@ -147,8 +147,13 @@ def test_an_entry_is_complete(entry):
             True,
             {"samples", "reconstructions", "traversal", "latent_space", "history"},
         ),
+        (
+            configs.ref_vae,
+            False,
+            {"samples", "reconstructions", "traversal", "latent_space", "history"},
+        ),
     ],
-    ids=["no latents", "spatial latents", "labels"],
+    ids=["no latents", "spatial latents", "labels", "images as conditions"],
 )
 def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path):
     run = runs.Run(
