@@ -73,6 +73,23 @@ def reconstructions(
     return grid([images, model.reconstruct(images, given)], ["data", "model"])
 
 
+def enlarged(
+    model: zoo.RefVAE, images: np.ndarray, given: dict, seed: int = 0
+) -> Figure:
+    """Images by column: what a model is given, and what bicubic and it make of that."""
+    low, reference, size = given["low"], given["reference"], images.shape[1:3]
+    rows = {
+        "given": tf.image.resize(low, size, "nearest"),
+        "bicubic": zoo.networks.bicubic(tf.constant(low), size),
+        "sample": model.sample(len(low), {"low": low}, seed=seed),
+        "another": model.sample(len(low), {"low": low}, seed=seed + 1),
+        "by reference": model.super_resolve(low, reference),
+        "reference": reference,
+        "data": images,
+    }
+    return grid(list(rows.values()), list(rows))
+
+
 def traversal(
     model: zoo.GenerativeModel,
     images: np.ndarray,
@@ -223,6 +240,8 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
     if has_latents(model):
         shown = reconstructions(model, images[:10], given(10))
         pictures["reconstructions"] = shown
+    if isinstance(model, zoo.RefVAE):
+        pictures["enlarged"] = enlarged(model, images[:10], given(10))
     if len(getattr(model, "latent_fields", ())) > 1:
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):

@@ -1,13 +1,14 @@
-"""How good enlarged images are: errors, structure, variety, and the way back."""
+"""How good enlarged images are, and what a perceptual loss compares them by."""
 
 from collections import defaultdict
 
+import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 import zoo
-from recipes import figures, pipelines, publish
+from recipes import datasets, pipelines, publish
+from recipes.runs import evaluation_images
 
 BATCH = 500
 UNITS = {"psnr": "dB", "ssim": "at most 1"}  # others are in grey values
@@ -39,7 +40,7 @@ def judge(model: zoo.RefVAE, images: np.ndarray, given: dict, seed=0, draws=10) 
             found[f"ssim_{kind}"].append(tf.image.ssim(output, x, 1.0))
             gap = np.abs(pipelines.downscale(output.numpy(), size) - low)
             found[f"low_error_{kind}"].append(gap.mean(axis=(1, 2, 3)))
-    protocol, draws = f"mean of {len(images)} images", f"{draws} z from the prior, "
+    protocol, draws = f"{len(images)} test images", f"{draws} z from the prior, "
     return {
         name: publish.figure(
             float(np.mean(np.concatenate(values))),
@@ -50,17 +51,23 @@ def judge(model: zoo.RefVAE, images: np.ndarray, given: dict, seed=0, draws=10) 
     }
 
 
-def picture(model: zoo.RefVAE, images: np.ndarray, given: dict, seed=0) -> Figure:
-    """Ten images by column: what is given, what bicubic and the model make of it."""
-    x, low, reference = images[:10], given["low"][:10], given["reference"][:10]
-    size = x.shape[1:3]
-    rows = {
-        "low": tf.image.resize(low, size, "nearest"),
-        "bicubic": zoo.networks.bicubic(tf.constant(low), size),
-        "sample": model.sample(10, {"low": low}, seed=seed),
-        "another": model.sample(10, {"low": low}, seed=seed + 1),
-        "with reference": model.super_resolve(low, reference),
-        "reference": reference,
-        "target": x,
-    }
-    return figures.grid(list(rows.values()), list(rows))
+def trained_features(data: datasets.Dataset, epochs: int = 2) -> keras.Model | None:
+    """The maps of a small classifier's convolutions, trained on the data set's labels.
+
+    It returns one output for each; None where there are no labels.
+    """
+    labels = data.labels["train"]
+    if labels is None:
+        return None
+    image = keras.Input(data.train.shape[1:])
+    y, outputs = image, []
+    for filters in (16, 32):
+        y = keras.layers.Conv2D(filters, 3, 2, "same", activation="relu")(y)
+        outputs.append(y)
+    logits = keras.layers.Dense(int(labels.max()) + 1)(keras.layers.Flatten()(y))
+    classifier = keras.Model(image, logits)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    classifier.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
+    images = evaluation_images(data.train, binarise=False)
+    classifier.fit(images, labels, batch_size=64, epochs=epochs, verbose=2)
+    return keras.Model(image, outputs, name="features")

@@ -150,7 +150,14 @@ def test_an_entry_is_complete(entry):
         (
             configs.ref_vae,
             False,
-            {"samples", "reconstructions", "traversal", "latent_space", "history"},
+            {
+                "samples",
+                "reconstructions",
+                "enlarged",
+                "traversal",
+                "latent_space",
+                "history",
+            },
         ),
     ],
     ids=["no latents", "spatial latents", "labels", "images as conditions"],

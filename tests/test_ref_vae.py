@@ -353,3 +353,16 @@ def test_networks_that_do_not_fit_are_refused(options, message):
     parts = {"decoder": model.decoder, **options}
     with pytest.raises(ValueError, match=message):
         zoo.RefVAE(model.encoder, parts.pop("decoder"), LATENT_DIM, **parts)
+
+
+def test_the_discriminator_sees_patches():
+    network = zoo.networks.conv_discriminator((40, 40, 1))
+    x = tf.ones((1, 40, 40, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        scores = network(x)
+        assert scores.shape == (1, 10, 10, 1)
+        score = scores[0, 5, 5, 0]
+    seen = np.abs(tape.gradient(score, x)[0, ..., 0]) > 0
+    np.testing.assert_array_equal(np.flatnonzero(seen.any(axis=0)).size, 18)
+    np.testing.assert_array_equal(np.flatnonzero(seen.any(axis=1)).size, 18)

@@ -73,4 +73,4 @@ def test_a_new_model_is_as_good_as_bicubic_and_without_variety(monkeypatch):
         assert ssim == pytest.approx(values["ssim_bicubic"], rel=1e-4)
         assert 0 < ssim < 1
     assert values["diversity"] == pytest.approx(0, abs=1e-6)
-    assert found["diversity"]["protocol"] == "3 z from the prior, mean of 12 images"
+    assert found["diversity"]["protocol"] == "3 z from the prior, 12 test images"

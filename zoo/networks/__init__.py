@@ -6,7 +6,7 @@ shapes.
 """
 
 from zoo.networks.cells import Cell, SqueezeExcitation
-from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.networks.convolutional import conv_decoder, conv_discriminator, conv_encoder
 from zoo.networks.dense import dense_decoder, dense_encoder
 from zoo.networks.gated import GatedConv
 from zoo.networks.residual import residual_decoder, residual_encoder
