@@ -16,10 +16,10 @@ from tests.configs import (
     ref_vae,
     snapshot,
 )
+from zoo.adversarial import held_fixed
 from zoo.draws import Mean, seed_words
 from zoo.networks import bicubic
 from zoo.objectives import IWELBO
-from zoo.variants.ref_vae import held_fixed
 
 FEW = {name: rows[:6] for name, rows in TRIPLES.items()}
 GIVEN = {name: tf.constant(FEW[name]) for name in ("low", "reference")}
@@ -155,6 +155,18 @@ def test_adversarial_terms_by_hand():
     np.testing.assert_allclose(terms["adversarial"], -0.2 * made, rtol=1e-4)
     hinge = np.maximum(0, 1 - true) + np.maximum(0, 1 + made)
     np.testing.assert_allclose(terms["discriminator"], hinge, rtol=1e-5)
+
+
+def test_weights_may_be_schedules():
+    names = ("multi_scale", "perceptual", "adversarial")
+    ramp = zoo.schedules.Linear(0.0, 2.0, steps=10)
+    model = randomised(ref_vae(**{f"{name}_weight": ramp for name in names}))
+    plain = at_the_mean(randomised(ref_vae()))[0]
+    for step, weight in ((0, 0.0), (5, 1.0), (10, 2.0)):
+        model.step.assign(step)
+        terms, _ = at_the_mean(model)
+        for name in names:
+            np.testing.assert_allclose(terms[name], weight * plain[name], rtol=1e-5)
 
 
 def test_gradients_of_each_term_reach_their_own_weights_alone():

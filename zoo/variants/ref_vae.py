@@ -1,24 +1,26 @@
-"""RefVAE: super-resolution with a reference image, and with a discriminator."""
+"""RefVAE: super-resolution with a reference image."""
 
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from zoo import checks
+from zoo import checks, schedules
+from zoo.adversarial import Adversarial
 from zoo.heads import DiagonalNormal
-from zoo.latent import LatentVariableModel
 from zoo.likelihoods import Laplace, Likelihood
 from zoo.networks.upsampling import bicubic
+from zoo.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable("zoo")
-class RefVAE(LatentVariableModel):
+class RefVAE(Adversarial):
     """p(x|low): large images of small ones, with z for what these do not tell.
 
     Data are dicts of `x` and `reference`, another image like x, `[B, H, W, C]`, and of
     `low`, `[B, H/f, W/f, C]` with f = 2, 4, 8, ..., all in [0, 1]:
 
-        p(z) = N(0, I),  p(x|z, low) = Laplace(m, scale),  m = bicubic(low) + decoder
+        p(z) = N(0, I),  p(x|z, low) = Laplace(m, scale)
+        m = bicubic(low) + decoder(low, z)
         q(z|reference) from the encoder, which never sees x
 
     `elbo` is E_q[log p(x|z, low)] - KL(q(z|reference) || p(z)) in nats. It is at most
@@ -29,27 +31,24 @@ class RefVAE(LatentVariableModel):
         model.sample(4, {"low": low})  # z from the prior
         model.super_resolve(low, reference)  # z the mean of q(z|reference)
 
-    To the objective are added, with D_s the means of s x s pixels, and d the mean of
-    the discriminator's outputs:
+    To the objective are added, with D_s the means of s x s pixels, sums for each image
 
-        multi_scale    weight * sum_s sum |D_s(x) - D_s(m)|,  s = 2, 4, ..., f
-        perceptual     weight * sum |features(x) - features(m)|
-        adversarial    -weight * d(m), with d held fixed
-        discriminator  max(0, 1 - d(x)) + max(0, 1 + d(m)), with m held fixed
+        multi_scale  multi_scale_weight * sum_s sum |D_s(x) - D_s(m)|,  s = 2, 4, ..., f
+        perceptual   perceptual_weight * sum |features(x) - features(m)|
 
-    per image, the last two by Miyato et al., 2018, eqs. 16-17: hinge losses.
+    and the hinge losses of `zoo.adversarial.Adversarial`, each where it has a weight or
+    a network. Without all of them it is a plain super-resolution VAE.
 
     Args:
         encoder: Keras network from references `[B, H, W, C]` to features `[B, F]`.
         decoder: Keras network from `[low, z]` to `[B, H, W, C]`, such as
             `zoo.networks.upsampler`.
         latent_dim: number of latent dimensions D.
-        discriminator: Keras network from images to numbers that are high for true ones,
-            with an optimiser of its own; None for no adversarial loss.
         perceptual: Keras network from images to features, which does not learn.
-        multi_scale_weight, perceptual_weight, adversarial_weight: see above.
+        multi_scale_weight, perceptual_weight: see above; numbers or schedules.
         likelihood: head that turns m into p(x|z, low), by default `zoo.Laplace(0.1)`.
-        **kwargs: as for `zoo.LatentVariableModel`.
+        **kwargs: `discriminator` and `adversarial_weight` as for
+            `zoo.adversarial.Adversarial`, others as for `zoo.LatentVariableModel`.
 
     Raises:
         ValueError: if networks and sizes do not fit together, or a weight is negative.
@@ -70,11 +69,9 @@ class RefVAE(LatentVariableModel):
         decoder: keras.Model,
         latent_dim: int,
         *,
-        discriminator: keras.Model | None = None,
         perceptual: keras.Model | None = None,
-        multi_scale_weight: float = 1.0,
-        perceptual_weight: float = 1.0,
-        adversarial_weight: float = 1.0,
+        multi_scale_weight: Schedule = 1.0,
+        perceptual_weight: Schedule = 1.0,
         likelihood: Likelihood | None = None,
         **kwargs,
     ):
@@ -82,16 +79,13 @@ class RefVAE(LatentVariableModel):
         self.encoder = encoder
         self.decoder = decoder
         self.latent_dim = latent_dim
-        self.discriminator = discriminator
         self.perceptual = perceptual
         self.multi_scale_weight = multi_scale_weight
         self.perceptual_weight = perceptual_weight
-        self.adversarial_weight = adversarial_weight
         self.posterior_head = DiagonalNormal(latent_dim)
         checks.not_negative(
             multi_scale_weight=multi_scale_weight,
             perceptual_weight=perceptual_weight,
-            adversarial_weight=adversarial_weight,
         )
         check_networks(self)
         if perceptual is not None:
@@ -141,74 +135,14 @@ class RefVAE(LatentVariableModel):
             factor = self.event_shape[0] // self.fields["low"].shape[0]
             scales = [2**i for i in range(1, factor.bit_length())]
             gaps = [distance(shrink(x, s), shrink(m, s)) for s in scales]
-            terms["multi_scale"] = self.multi_scale_weight * tf.add_n(gaps)
+            weight = schedules.value(self.multi_scale_weight, self.step)
+            terms["multi_scale"] = weight * tf.add_n(gaps)
         if self.perceptual is not None:
             features = map(tf.nest.flatten, (self.perceptual(x), self.perceptual(m)))
             gaps = [distance(a, b) for a, b in zip(*features)]
-            terms["perceptual"] = self.perceptual_weight * tf.add_n(gaps)
-        if self.discriminator is not None:
-            d_x = score(self.discriminator(x))
-            d_m = score(self.discriminator(tf.stop_gradient(m)))
-            judged = score(held_fixed(self.discriminator, m))
-            terms["adversarial"] = -self.adversarial_weight * judged
-            terms["discriminator"] = tf.nn.relu(1.0 - d_x) + tf.nn.relu(1.0 + d_m)
-        return terms
-
-    # Training. No weight has a gradient of the other's terms: one loss does for both.
-
-    def compile(self, optimizer="adam", discriminator_optimizer=None, **kwargs):
-        """As for every model; the discriminator's optimiser is else one like the other.
-
-        Raises a ValueError if there is one without a discriminator.
-        """
-        optimizer = keras.optimizers.get(optimizer)
-        optimizer.build(self.generator_variables)
-        super().compile(optimizer, **kwargs)
-        if self.discriminator is None:
-            wanted = "`discriminator_optimizer` needs a `discriminator`."
-            checks.require(discriminator_optimizer is None, wanted, "none")
-            return
-        config = keras.optimizers.serialize(optimizer)
-        other = keras.optimizers.get(discriminator_optimizer or config)
-        scaled = keras.optimizers.LossScaleOptimizer
-        if isinstance(self.optimizer, scaled) and not isinstance(other, scaled):
-            other = scaled(other)
-        other.build(self.discriminator.trainable_variables)
-        self.discriminator_optimizer = other
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if config and self.discriminator is not None:
-            other = keras.optimizers.serialize(self.discriminator_optimizer)
-            config["discriminator_optimizer"] = other
-        return config
-
-    def train_step(self, data):
-        """One step of both optimisers, of the same images and draws."""
-        if self.discriminator is None:
-            return super().train_step(data)
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        pairs = (
-            (self.optimizer, self.generator_variables),
-            (self.discriminator_optimizer, self.discriminator.trainable_variables),
-        )
-        with tf.GradientTape(persistent=True) as tape:
-            output = self(x, training=True)
-            loss = self.compute_loss(x, y, output, weights, training=True)
-            losses = [optimizer.scale_loss(loss) for optimizer, _ in pairs]
-        devices = self.distribute_strategy.num_replicas_in_sync  # each has its share
-        self.metrics[0].update_state(devices * loss, tf.shape(x["x"])[0])
-        for (optimizer, variables), scaled in zip(pairs, losses):
-            gradients = tape.gradient(scaled, [v.value for v in variables])
-            optimizer.apply_gradients(zip(gradients, variables))
-        return self.compute_metrics(x, y, output, weights)
-
-    @property
-    def generator_variables(self) -> list[keras.Variable]:
-        """All that learns, but for the discriminator's."""
-        others = self.discriminator.trainable_variables if self.discriminator else []
-        kept = {id(v) for v in others}
-        return [v for v in self.trainable_variables if id(v) not in kept]
+            weight = schedules.value(self.perceptual_weight, self.step)
+            terms["perceptual"] = weight * tf.add_n(gaps)
+        return {**terms, **self.adversarial_terms(x, m)}
 
 
 def shrink(images: tf.Tensor, factor: int) -> tf.Tensor:
@@ -220,18 +154,6 @@ def distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """sum |a - b| of each row, `[B]`."""
     gap = tf.abs(tf.cast(a, tf.float32) - tf.cast(b, tf.float32))
     return tf.reduce_sum(gap, axis=list(range(1, gap.shape.rank)))
-
-
-def score(outputs: tf.Tensor) -> tf.Tensor:
-    """The mean of each row, `[B]`."""
-    axes = list(range(1, outputs.shape.rank))
-    return tf.reduce_mean(tf.cast(outputs, tf.float32), axis=axes)
-
-
-def held_fixed(network: keras.Model, x: tf.Tensor) -> tf.Tensor:
-    """What a network says of x, so that gradients reach x and none of its weights."""
-    weights = [tf.stop_gradient(v.value) for v in network.trainable_variables]
-    return network.stateless_call(weights, network.non_trainable_variables, x)[0]
 
 
 def check_networks(model: RefVAE) -> None:
