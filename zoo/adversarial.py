@@ -108,9 +108,10 @@ class Adversarial(LatentVariableModel):
     @property
     def generator_variables(self) -> list[keras.Variable]:
         """All that learns, but for the discriminator's."""
-        others = self.discriminator.trainable_variables if self.discriminator else []
-        kept = {id(v) for v in others}
-        return [v for v in self.trainable_variables if id(v) not in kept]
+        if self.discriminator is None:
+            return self.trainable_variables
+        others = {id(v) for v in self.discriminator.trainable_variables}
+        return [v for v in self.trainable_variables if id(v) not in others]
 
 
 def score(outputs: tf.Tensor) -> tf.Tensor:

@@ -68,8 +68,10 @@ def fit(model, kind: str, data: datasets.Dataset, run: Run, passes: int) -> None
     epochs = run.epochs * passes
     steps = datasets.steps_per_epoch(data.train, BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps, alpha=0.01)
-    other = keras.optimizers.Adam(1e-4, beta_1=0.5) if model.discriminator else None
-    model.compile(keras.optimizers.Adam(rate), other)
+    optimizers = [keras.optimizers.Adam(rate)]
+    if model.discriminator is not None:
+        optimizers.append(keras.optimizers.Adam(1e-4, beta_1=0.5))
+    model.compile(*optimizers)
     given = told(kind, model, data, "train")
     batches = datasets.stream(data.train, BATCH_SIZE, seed=run.seed, given=given)
     model.fit(batches, steps_per_epoch=steps, epochs=epochs, verbose=2)
