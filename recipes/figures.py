@@ -103,9 +103,9 @@ def traversal(
     """
     top = model.encode(images, given)[0].numpy()
     order = np.argsort(-top.var(axis=0))[:rows]
-    asked = model.given_fields.keys() & (given or {}).keys()
-    same = {k: np.repeat(given[k][:1], 11, axis=0) for k in asked}
     steps = np.linspace(-3, 3, 11, dtype=np.float32)
+    asked = model.given_fields.keys() & (given or {}).keys()
+    same = {name: np.repeat(given[name][:1], len(steps), axis=0) for name in asked}
     rows = []
     for dimension in order:
         z = np.repeat(top[:1], len(steps), axis=0)
