@@ -55,6 +55,7 @@ def build(kind: str, data: datasets.Dataset, factor: int, seed: int) -> zoo.RefV
         parts = {"perceptual": perceptual, "perceptual_weight": 0.1}
     if kind != "super-resolution VAE":
         parts["discriminator"] = zoo.networks.conv_discriminator(shape)
+        parts["adversarial_weight"] = 20.0
     return zoo.RefVAE(
         zoo.networks.conv_encoder(shape, filters=(32, 64), units=128),
         zoo.networks.upsampler(LATENT_DIM, shape, factor, channels=32, blocks=4),

@@ -25,7 +25,7 @@ def train(run: Run) -> None:
         discriminator=zoo.networks.conv_discriminator(shape, (32, 64)),
         perceptual=super_resolution.trained_features(data),
         perceptual_weight=0.1,
-        adversarial_weight=1.0,
+        adversarial_weight=20.0,
         seed=run.seed,
     )
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
