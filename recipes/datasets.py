@@ -17,7 +17,10 @@ from recipes.pipelines import (
     binarise,
     check_image_size,
     check_images,
+    downscale,
+    partners,
     resize,
+    scale,
     steps_per_epoch,
     stream,
 )
@@ -76,9 +79,22 @@ class Dataset:
     checksum: str
 
     def given(self, model, split: str, count: int | None = None) -> dict:
-        """What a model is told beside the first images: labels, if it asks for them."""
-        asked = "label" in model.fields
-        return {"label": np.int32(self.labels[split][:count])} if asked else {}
+        """What a model is told beside the first images: that which it asks for.
+
+        It is their labels as `label`, the images at a smaller size as `low`, and as
+        `reference` for each another image of its class, or where there are no classes
+        of all; see `recipes.pipelines.partners`.
+        """
+        fields, told = model.fields, {}
+        images, labels = getattr(self, split), self.labels[split]
+        if "label" in fields:
+            told["label"] = np.int32(labels[:count])
+        if "low" in fields:
+            told["low"] = downscale(images[:count], fields["low"].shape[:2])
+        if "reference" in fields:
+            classes = np.zeros(len(images)) if labels is None else labels
+            told["reference"] = scale(images[partners(classes)[:count]]).numpy()
+        return told
 
 
 def load(

@@ -37,18 +37,33 @@ def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
     return figure
 
 
-def samples(model: zoo.GenerativeModel, count: int = 100, seed: int = 0) -> Figure:
-    """Means of p(x|z) with z from the prior, in rows of ten; labels go by column."""
-    images = model.sample(count, every_class(model, count), seed=seed).numpy()
+def samples(
+    model: zoo.GenerativeModel,
+    count: int = 100,
+    seed: int = 0,
+    given: dict | None = None,
+) -> Figure:
+    """Means of p(x|z), z from the prior, in rows of ten; conditions go by column."""
+    told = every_class(model, count, given)
+    images = model.sample(count, told, seed=seed).numpy()
     return grid(np.split(images, count // 10))
 
 
-def every_class(model: zoo.GenerativeModel, count: int) -> dict[str, np.ndarray]:
-    """All labels in turn for so many images; nothing where a model asks for none."""
-    if "label" not in model.fields:
-        return {}
-    classes = int(model.fields["label"].support[1]) + 1
-    return {"label": np.arange(count, dtype=np.int32) % classes}
+def every_class(
+    model: zoo.GenerativeModel, count: int, given: dict | None = None
+) -> dict[str, np.ndarray]:
+    """All labels in turn for so many images, or the first ten of what else is `given`.
+
+    Nothing where a model asks for nothing.
+    """
+    asked, told = model.given_fields, {}
+    for name in asked.keys() & (given or {}).keys():
+        first = given[name][:10]
+        told[name] = np.resize(first, (count, *first.shape[1:]))
+    if "label" in asked:
+        classes = int(asked["label"].support[1]) + 1
+        told["label"] = np.arange(count, dtype=np.int32) % classes
+    return told
 
 
 def reconstructions(
@@ -56,6 +71,23 @@ def reconstructions(
 ) -> Figure:
     """Images above the means of p(x|z) at their codes."""
     return grid([images, model.reconstruct(images, given)], ["data", "model"])
+
+
+def enlarged(
+    model: zoo.RefVAE, images: np.ndarray, given: dict, seed: int = 0
+) -> Figure:
+    """Images by column: what a model is given, and what bicubic and it make of that."""
+    low, reference, size = given["low"], given["reference"], images.shape[1:3]
+    rows = {
+        "given": tf.image.resize(low, size, "nearest"),
+        "bicubic": zoo.networks.bicubic(tf.constant(low), size),
+        "sample": model.sample(len(low), {"low": low}, seed=seed),
+        "another": model.sample(len(low), {"low": low}, seed=seed + 1),
+        "by reference": model.super_resolve(low, reference),
+        "reference": reference,
+        "data": images,
+    }
+    return grid(list(rows.values()), list(rows))
 
 
 def traversal(
@@ -72,13 +104,12 @@ def traversal(
     top = model.encode(images, given)[0].numpy()
     order = np.argsort(-top.var(axis=0))[:rows]
     steps = np.linspace(-3, 3, 11, dtype=np.float32)
+    asked = model.given_fields.keys() & (given or {}).keys()
+    same = {name: np.repeat(given[name][:1], len(steps), axis=0) for name in asked}
     rows = []
     for dimension in order:
         z = np.repeat(top[:1], len(steps), axis=0)
         z[:, dimension] = steps
-        same = {
-            k: np.repeat(v[:1], len(steps), axis=0) for k, v in (given or {}).items()
-        }
         rows.append(model.decode(z, given=same).numpy())
     return grid(rows, [f"z[{dimension}]" for dimension in order])
 
@@ -204,11 +235,13 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         epochs: the training history, if known.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures, labels = {"samples": samples(model)}, data.labels["test"]
-    given = partial(data.given, model, "test")
+    labels, given = data.labels["test"], partial(data.given, model, "test")
+    pictures = {"samples": samples(model, given=given(10))}
     if has_latents(model):
         shown = reconstructions(model, images[:10], given(10))
         pictures["reconstructions"] = shown
+    if isinstance(model, zoo.RefVAE):
+        pictures["enlarged"] = enlarged(model, images[:10], given(10))
     if len(getattr(model, "latent_fields", ())) > 1:
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -47,6 +49,7 @@ def stream(
         )
     with tf.device("CPU"):
         pixels = tf.constant(images)
+        given = {name: tf.constant(rows) for name, rows in (given or {}).items()}
 
     def epoch(number):
         order_key, pixel_key = tf.unstack(tf.random.split([seed, number], 2))
@@ -60,7 +63,7 @@ def stream(
     def batch(rows, key):
         x = scale(tf.gather(pixels, rows))
         x = draw_binary(x, key) if binarise else x
-        more = {name: tf.gather(v, rows) for name, v in (given or {}).items()}
+        more = {name: tf.gather(v, rows) for name, v in given.items()}
         return {"x": x, **more} if more else x
 
     epochs = tf.data.Dataset.counter(start_epoch).flat_map(epoch)
@@ -169,6 +172,38 @@ def check_images(images: np.ndarray, ndims: tuple[int, ...] = (4,)) -> None:
             "`images` of floats must lie in [0, 1]. Received: values from "
             f"{images.min()} to {images.max()}"
         )
+
+
+def downscale(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Images `[N, H, W, C]` to `[N, *size, C]`, float32 in [0, 1]: means of areas.
+
+    Raises:
+        ValueError: if `size` does not divide H and W.
+    """
+    (count, *high, channels), (height, width) = images.shape, size
+    if high[0] % height or high[1] % width:
+        raise ValueError(
+            "`size` must divide the images' height and width. Received: "
+            f"size={tuple(size)}, images.shape={images.shape}"
+        )
+    areas = count, height, high[0] // height, width, high[1] // width, channels
+    return np.reshape(scale(images), areas).mean(axis=(2, 4))
+
+
+def partners(classes: np.ndarray) -> np.ndarray:
+    """For every row another of its class `[N]`, each row once; always the same.
+
+    Raises:
+        ValueError: if a row is alone in its class.
+    """
+    order = np.random.default_rng(0).permutation(len(classes))
+    others = np.empty_like(order)
+    for name in np.unique(classes):
+        rows = order[classes[order] == name]
+        if len(rows) < 2:
+            raise ValueError(f"`classes` must have two rows each. Received: one {name}")
+        others[rows] = np.roll(rows, 1)
+    return others
 
 
 def check_image_size(image_size: int | None) -> None:

@@ -187,8 +187,10 @@ def card(name: str, about: str, metadata: dict, drawn: Sequence[str]) -> str:
     )
     pictures = "\n\n".join(f"![{name}](figures/{name}.png)" for name in drawn)
     sample = "images = model.sample(16, seed=0)"
-    if data.get("given"):
+    if "label" in data.get("given", ()):
         sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
+    if "low" in data.get("given", ()):
+        sample = 'images = model.sample(len(low), {"low": low}, seed=0)'
     binarised = "binarised" if data["binarise"] else "grey in [0, 1]"
     return f"""# {name}
 

@@ -190,7 +190,7 @@ class Pictures(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every or not np.isfinite(logs["loss"]):
             return
-        pictures = {"samples": figures.samples(self.model, 50)}
+        pictures = {"samples": figures.samples(self.model, 50, given=self.given)}
         if figures.has_latents(self.model):
             shown = figures.reconstructions(self.model, self.images, self.given)
             pictures["reconstructions"] = shown

@@ -26,6 +26,11 @@ BINARY = np.random.default_rng(0).binomial(1, GREY).astype("float32")
 CODES = (GREY[:, ::2, ::2, 0] * 4).round().astype("int32")  # [256, 4, 4], 0 to 4
 FEW = np.arange(256) % 16 < 8  # whose labels are known, the first eight among them
 _wine = datasets.load_wine().data[:128]
+TRIPLES = {  # digits, their 2 x 2 thumbnails and the digits before them
+    "x": GREY,
+    "low": GREY.reshape(256, 2, 4, 2, 4, 1).mean(axis=(2, 4)),
+    "reference": np.roll(GREY, 1, axis=0),
+}
 TABLE = ((_wine - _wine.mean(0)) / _wine.std(0)).astype("float32")
 
 NETWORKS = {
@@ -198,6 +203,11 @@ class Row(NamedTuple):
         return given.pop("x"), given
 
 
+def of_image(model: zoo.GenerativeModel, given: dict) -> dict:
+    """Those of the conditions that an image is made of."""
+    return {name: rows for name, rows in given.items() if name in model.given_fields}
+
+
 def ladder(cls, **kwargs) -> zoo.VAE:
     """A tiny model of two latent layers."""
     return build(cls, upper_dims=(2,), upper_units=(8,), **kwargs)
@@ -249,6 +259,21 @@ def semi_supervised_vae(**kwargs) -> zoo.SemiSupervisedVAE:
     flat, logits = keras.layers.Flatten(), keras.layers.Dense(10)
     classifier = keras.Sequential([keras.Input(IMAGE), flat, logits])
     return conditional_vae(zoo.SemiSupervisedVAE, classifier=classifier, **kwargs)
+
+
+def ref_vae(discriminator=True, perceptual=True, shape=IMAGE, **kwargs) -> zoo.RefVAE:
+    """A tiny one that makes images four times larger."""
+    keras.utils.set_random_seed(0)
+    layers, image = keras.layers, keras.Input(shape)
+    critic = [image, layers.Conv2D(4, 3, 2, activation="relu"), layers.Conv2D(1, 1)]
+    features = [image, layers.Conv2D(4, 3, activation="relu")]
+    if discriminator:
+        kwargs["discriminator"] = keras.Sequential(critic)
+    if perceptual:
+        kwargs["perceptual"] = keras.Sequential(features)
+    encoder = zoo.networks.dense_encoder(shape, units=(16,))
+    decoder = zoo.networks.upsampler(LATENT_DIM, shape, 4, channels=4, blocks=1)
+    return zoo.RefVAE(encoder, decoder, LATENT_DIM, **kwargs)
 
 
 def pixelcnn(shape=(4, 4), **kwargs) -> zoo.PixelCNN:
@@ -346,6 +371,7 @@ CONFIGS = {
     "semi_supervised_vae": Row(
         semi_supervised_vae, {"x": BINARY, "label": np.where(FEW, LABELS, -1)}
     ),
+    "ref_vae": Row(ref_vae, TRIPLES),
     "vq_vae": Row(small_models.vq_vae, BINARY),
     "real_nvp": Row(lambda: small_models.RealNVP(couplings=2), GREY),
 }
@@ -391,6 +417,7 @@ DEEP = (
     "iaf_iwae",
     "ladder_iwae",
     "conditional_vae",
+    "ref_vae",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(alike=True) for name in ALIKE}
 CONFIGS |= {name: CONFIGS[name]._replace(deep=True) for name in DEEP}

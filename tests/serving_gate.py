@@ -16,6 +16,7 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
+from tests.configs import of_image
 from zoo import serving
 
 CLIENT = Path(__file__).with_name("saved_model_client.py")
@@ -80,16 +81,20 @@ def examples(model, data, batch):
     codes = model.encode(x, given)
     names = model.latent_names(len(codes))
     codes = dict(zip(names, codes))
-    mean = model.decode(*codes.values(), given=given)
-    images = model.sample(batch, given, seed=seed)
-    single = [model.sample(1, given, seed=s) for (_, given), s in zip(rows, seeds)]
-    scalars = {"seed": seed} | (given or {"n": np.int32(batch)})
+    made_of = of_image(model, given)
+    mean = model.decode(*codes.values(), given=made_of)
+    images = model.sample(batch, made_of, seed=seed)
+    single = [
+        model.sample(1, of_image(model, given), seed=s)
+        for (_, given), s in zip(rows, seeds)
+    ]
+    scalars = {"seed": seed} | (made_of or {"n": np.int32(batch)})
     table = [
         ("serving_default", inputs, {"reconstruction": model.reconstruct(x, given)}),
         ("encode", inputs, codes),
-        ("decode", codes | given, {"mean": mean}),
+        ("decode", codes | made_of, {"mean": mean}),
         ("sample", scalars, {"x": images}),
-        ("sample_batched", {"seed": seeds} | given, {"x": tf.concat(single, axis=0)}),
+        ("sample_batched", {"seed": seeds} | made_of, {"x": tf.concat(single, axis=0)}),
     ]
     if model.exact:
         table.append(("log_prob", inputs, {"log_prob": model.log_prob(x, given)}))

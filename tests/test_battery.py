@@ -11,7 +11,13 @@ import tensorflow as tf
 from tensorflow_probability.python.internal import samplers
 
 import zoo
-from tests.configs import CONFIGS, assert_same_variables, optimizer, snapshot
+from tests.configs import (
+    CONFIGS,
+    assert_same_variables,
+    of_image,
+    optimizer,
+    snapshot,
+)
 from tests.serving_gate import assert_serves
 from tests.small_models import VQVAE
 from zoo import internals, presets
@@ -159,9 +165,10 @@ def test_shapes(row, trained):
     model, _ = trained
     x, given = row.parts(4)
     codes = model.encode(x, given)
-    assert model.decode(*codes, given=given).shape == x.shape
+    made_of = of_image(model, given)
+    assert model.decode(*codes, given=made_of).shape == x.shape
     assert model.reconstruct(x, given).shape == x.shape
-    assert model.sample(4, given).shape == x.shape
+    assert model.sample(4, made_of).shape == x.shape
     assert log_prob(model, x, given).shape == (4,)
     if isinstance(model, zoo.LatentVariableModel):
         for code, field in zip(codes, model.latent_fields.values(), strict=True):
@@ -178,7 +185,7 @@ def test_answers_are_finite_and_repeat_with_their_seed(row, trained):
     )  # the code of x is a point
     draws_z = not (model.exact or of_points)
     answers = [
-        (lambda seed: model.sample(4, given, seed=seed), True),
+        (lambda seed: model.sample(4, of_image(model, given), seed=seed), True),
         (lambda seed: log_prob(model, x, given, seed), draws_z),
     ]
     if isinstance(model, zoo.LatentVariableModel):

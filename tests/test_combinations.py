@@ -9,7 +9,16 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from tests.configs import BINARY, GREY, LATENT_DIM, biva, build, ladder
+from tests.configs import (
+    BINARY,
+    GREY,
+    LATENT_DIM,
+    TRIPLES,
+    biva,
+    build,
+    ladder,
+    ref_vae,
+)
 from zoo.draws import Sample, seed_words
 from zoo.objectives import ELBO, IWELBO, Capacity, TotalCorrelation
 
@@ -60,18 +69,19 @@ def pairs(names: str, some, others):
     )
 
 
-def assert_learns(model: zoo.VAE, x) -> None:
+def assert_learns(model: zoo.LatentVariableModel, x, given=None) -> None:
     """Every weight has a finite gradient, every answer is finite."""
     with tf.GradientTape() as tape:
-        model(x, training=True)
+        model({"x": x, **(given or {})}, training=True)
         loss = tf.add_n(model.losses)
     gradients = tape.gradient(loss, [w.value for w in model.trainable_weights])
     for weight, gradient in zip(model.trainable_weights, gradients):
         assert gradient is not None, weight.path
         assert np.isfinite(gradient).all(), weight.path
     # Eagerly: tracing `sample` and `log_prob`, as the battery does, takes longest.
-    sample = model.likelihood(model.walk(Sample(seed_words(0), 2)), {}).mean()
-    for answer in (loss, sample, model.log_weights(x, num_importance_samples=2)):
+    few = {name: rows[:2] for name, rows in (given or {}).items()}
+    sample = model.likelihood(model.walk(Sample(seed_words(0), 2)), few).mean()
+    for answer in (loss, sample, model.log_weights(x, given, num_importance_samples=2)):
         assert np.isfinite(answer).all()
 
 
@@ -89,6 +99,14 @@ def test_every_architecture_takes_every_objective_that_it_can_carry(
             model_of(objective=make())
     else:
         assert_learns(model_of(objective=make()), BINARY[:8])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_ref_vae_takes_every_objective(objective):
+    """Beside its own terms."""
+    model = ref_vae(objective=OBJECTIVES[objective]())
+    given = {name: tf.constant(TRIPLES[name][:8]) for name in ("low", "reference")}
+    assert_learns(model, GREY[:8], given)
 
 
 @pairs("architecture, likelihood", ARCHITECTURES, LIKELIHOODS)

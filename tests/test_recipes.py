@@ -152,8 +152,20 @@ def test_an_entry_is_complete(entry):
             True,
             {"samples", "reconstructions", "traversal", "latent_space", "history"},
         ),
+        (
+            configs.ref_vae,
+            False,
+            {
+                "samples",
+                "reconstructions",
+                "enlarged",
+                "traversal",
+                "latent_space",
+                "history",
+            },
+        ),
     ],
-    ids=["no latents", "spatial latents", "labels"],
+    ids=["no latents", "spatial latents", "labels", "images as conditions"],
 )
 def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path):
     run = runs.Run(
@@ -292,7 +304,7 @@ def shipped_images(data: str) -> tuple[datasets.Dataset, np.ndarray]:
     """A card's data set and its first test images, which the cards share."""
     data, images = publish.test_images({"data": json.loads(data)})
     few = images[: publish.CHECK_IMAGES].copy()
-    return dataclasses.replace(data, train=None, validation=None, test=None), few
+    return dataclasses.replace(data, train=None, validation=None), few
 
 
 @pytest.mark.parametrize("name", zoo.list_presets())

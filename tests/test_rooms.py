@@ -25,6 +25,7 @@ ROOMS = (  # of zoo/, from the first to the last
         "latent",
         "vae",
         "topdown",
+        "adversarial",
         "serving",
     ),
     ("variants",),

@@ -14,6 +14,7 @@ from recipes.entries import (
     compare_posteriors_toy,
     compare_reductions,
     compare_sigmas_mnist,
+    compare_super_resolution,
     fit_iaf_toy,
 )
 from recipes.runs import Run
@@ -44,6 +45,8 @@ def toy_sizes(monkeypatch, small):
         (fit_iaf_toy, "STEPS", 10),
         (fit_iaf_toy, "FORMS", {"plain": False}),
         (compare_sigmas_mnist, "SIGMAS", ("per_pixel",)),
+        (compare_super_resolution, "DATA", {"mnist": (4, 1)}),
+        (compare_super_resolution, "MODELS", ("RefVAE",)),
         (compare_reductions, "DIMENSIONS", (2,)),
         (compare_reductions, "DATA", ("mnist",)),
         (
@@ -67,6 +70,7 @@ def toy_sizes(monkeypatch, small):
         pytest.param("compare_likelihoods_mnist", marks=pytest.mark.slow),
         pytest.param("compare_reductions", marks=pytest.mark.slow),
         "compare_sigmas_mnist",
+        pytest.param("compare_super_resolution", marks=pytest.mark.slow),
     ],
 )
 def test_a_study_leaves_its_numbers_and_a_picture(name, tmp_path):

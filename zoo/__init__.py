@@ -21,6 +21,7 @@ from zoo.likelihoods import (
     Categorical,
     ContinuousBernoulli,
     DiscretisedLogistic,
+    Laplace,
     Normal,
 )
 from zoo.presets import list_presets, load
@@ -47,6 +48,7 @@ from zoo.variants.iwae import IWAE
 from zoo.variants.ladder_vae import LadderVAE
 from zoo.variants.nvae import NVAE
 from zoo.variants.pixelcnn import PixelCNN
+from zoo.variants.ref_vae import RefVAE
 from zoo.variants.semi_supervised_vae import SemiSupervisedVAE
 from zoo.variants.sigma_vae import SigmaVAE
 from zoo.variants.vlae import VLAE

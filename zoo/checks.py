@@ -108,7 +108,8 @@ def _check_array(x, name: str, field: Field) -> None:
         binary = dtype.is_bool or (dtype.is_integer and np.max(x) <= 1)
         hint = "`x.astype('float32')`" if binary else "divide 8-bit images by 255"
         wanted = f"{name} must be floating point"
-        wanted += f"; {hint}." if name == "Data" else "."
+        image = name == "Data" or field.support == (0, 1)
+        wanted += f"; {hint}." if image else "."
         require(dtype.is_floating, wanted, received)
     (least, most), low, high = field.support, float(np.min(x)), float(np.max(x))
     finite = math.isfinite(low) and math.isfinite(high)

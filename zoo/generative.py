@@ -142,7 +142,7 @@ class GenerativeModel(Model):
     def reconstruct(self, x, given=None) -> tf.Tensor:
         """The images of the codes of x, `[B, *event_shape]`."""
         x, given = self._as_batch(x, given)
-        return self.decode(*self.encode(x, given), given=given)
+        return self.decode(*self.encode(x, given), given=self._of_image(given))
 
     def interpolate(self, x_0, x_1, given=None, *, steps: int = 8) -> tf.Tensor:
         """Images of the codes on straight lines from those of x_0 to those of x_1.
@@ -155,6 +155,7 @@ class GenerativeModel(Model):
         whole = [z.dtype.name for z, _ in ends if z.dtype.is_integer]
         checks.require(not whole, "Codes must not be whole numbers.", whole)
         lines = [[a + (b - a) * w for a, b in ends] for w in tf.linspace(0.0, 1, steps)]
+        given = self._of_image(given)
         return tf.stack([self.decode(*z, given=given) for z in lines])
 
     def export(self, path: str | os.PathLike, **options) -> Path:
@@ -207,6 +208,10 @@ class GenerativeModel(Model):
         good = given is None or isinstance(given, dict)
         checks.require(good, wanted, type(given).__name__)
         return given or {}
+
+    def _of_image(self, given) -> dict:
+        """Those of the conditions that an image is made of."""
+        return {k: v for k, v in self._named(given).items() if k in self.given_fields}
 
     def _as_given(self, given, rows) -> dict[str, tf.Tensor]:
         """The conditions as tensors, one for each of as many rows, checked."""

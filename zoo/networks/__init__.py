@@ -6,11 +6,12 @@ shapes.
 """
 
 from zoo.networks.cells import Cell, SqueezeExcitation
-from zoo.networks.convolutional import conv_decoder, conv_encoder
+from zoo.networks.convolutional import conv_decoder, conv_discriminator, conv_encoder
 from zoo.networks.dense import dense_decoder, dense_encoder
 from zoo.networks.gated import GatedConv
 from zoo.networks.residual import residual_decoder, residual_encoder
 from zoo.networks.spectral import SpectralPenalty
+from zoo.networks.upsampling import bicubic, upsampler
 from zoo.networks.weight_norm import (
     DataInitialised,
     WeightNormBlock,

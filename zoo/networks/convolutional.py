@@ -60,3 +60,19 @@ def crop(network: keras.Sequential, image_shape: Sequence[int]) -> keras.Sequent
     if any(excess):
         network.add(layers.Cropping2D([(e // 2, e - e // 2) for e in excess]))
     return network
+
+
+def conv_discriminator(
+    image_shape: Sequence[int], filters: Sequence[int] = (32, 64)
+) -> keras.Model:
+    """Images `[B, *image_shape]` to a number for each patch of them, `[B, h, w, 1]`.
+
+    Each filter count halves; two of them see patches of 18 x 18 pixels. There is no
+    normalisation, through which images of a batch would judge one another.
+    """
+    network = keras.Sequential([keras.Input(image_shape)], name="discriminator")
+    for width in filters:
+        network.add(layers.Conv2D(width, 4, 2, "same"))
+        network.add(layers.LeakyReLU(0.2))
+    network.add(layers.Conv2D(1, 3, padding="same"))
+    return network
