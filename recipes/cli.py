@@ -177,14 +177,42 @@ def export(
 ) -> None:
     """Export an entry to a SavedModel that TensorFlow Serving runs.
 
-    Each call adds a version: BASE/1, BASE/2, ...; the server picks the newest.
+    Each call adds a version: BASE/1, BASE/2, ...; the server picks the newest. Beside
+    them are a model config, batching parameters and a Compose file.
     """
     start_tensorflow()
     import zoo
     import zoo.serving
+    from recipes.layout import write_layout
 
-    base = output or zoo.presets.find(path) / "serving"
-    console.print(str(zoo.serving.export(zoo.load(path), base)), highlight=False)
+    entry = zoo.presets.find(path).resolve()
+    base = output or entry / "serving"
+    version = zoo.serving.export(zoo.load(path), base)
+    for file in (version, *write_layout(base, entry.name, zoo.serving.MAX_ROWS)):
+        console.print(str(file), highlight=False)
+
+
+@app.command()
+def serve(
+    path: EntryPath,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0: for other machines too.")
+    ] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535)] = 8500,
+    rest_port: Annotated[int, typer.Option(min=0, max=65535)] = 8501,
+) -> None:
+    """Serve an entry's newest export without Docker, until Ctrl-C.
+
+    It speaks TensorFlow Serving's gRPC and REST, runs the model as that does, and
+    leaves batching, new versions and metrics to it. Port 0 is any that is free.
+    """
+    start_tensorflow()
+    import zoo
+
+    entry = zoo.presets.find(path).resolve()
+    where = (entry.name, str(entry / "serving"), host, str(grpc_port), str(rest_port))
+    # In place of this process: the server does without TensorFlow's Python.
+    os.execv(sys.executable, [sys.executable, "-m", "recipes.server", *where])
 
 
 @app.command()

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+import zoo
 from tests import configs
+from tests.local_server import LocalServer
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +35,16 @@ def digits():
 def rng():
     """NumPy's generator, seeded."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def served_ladder(tmp_path_factory):
+    """The command line's server of a tiny model of two layers, and the model."""
+    entry = tmp_path_factory.mktemp("entries") / "tiny"
+    model = configs.ladder(zoo.LadderVAE)
+    zoo.presets.save(model, entry)
+    zoo.serving.export(model, entry / "serving")
+    options = ("--grpc-port=", "--rest-port=")
+    server = LocalServer("recipes", "serve", entry, options=options)
+    yield server, model
+    server.stop()

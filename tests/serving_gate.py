@@ -18,7 +18,7 @@ from tensorflow.python.framework import op_def_registry
 
 from zoo import serving
 
-CLIENT = Path(__file__).with_name("saved_model_client.py")
+ROOT = Path(__file__).parent.parent
 BATCHABLE = {"serving_default", "encode", "decode", "sample_batched"}
 
 # Operations with state that a signature may hold: they read variables, check inputs,
@@ -142,7 +142,8 @@ def client():
     """The process that `ask` asks; it ends when this one closes its input."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # nobody empties stderr
-    return subprocess.Popen([sys.executable, CLIENT], env=quiet, **pipes)
+    command = [sys.executable, "-m", "tests.saved_model_client"]
+    return subprocess.Popen(command, cwd=ROOT, env=quiet, **pipes)
 
 
 def assert_servable_graph(folder, names):

@@ -29,6 +29,7 @@ ROOMS = (  # of zoo/, from the first to the last
     ("variants",),
     ("evaluation",),
     ("serving",),
+    ("client",),  # it knows a server, and no model
 )
 
 
