@@ -208,11 +208,11 @@ def serve(
     """
     start_tensorflow()
     import zoo
+    from recipes.server.process import command
 
     entry = zoo.presets.find(path).resolve()
-    where = (entry.name, str(entry / "serving"), host, str(grpc_port), str(rest_port))
-    # In place of this process: the server does without TensorFlow's Python.
-    os.execv(sys.executable, [sys.executable, "-m", "recipes.server", *where])
+    arguments = command(entry, host, (grpc_port, rest_port))
+    os.execv(arguments[0], arguments)  # the server does without Python's TensorFlow
 
 
 @app.command()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import zoo
+from recipes.server.process import ServerProcess
 from tests import configs
-from tests.local_server import LocalServer
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +39,10 @@ def rng():
 
 @pytest.fixture(scope="session")
 def served_ladder(tmp_path_factory):
-    """The command line's server of a tiny model of two layers, and the model."""
-    entry = tmp_path_factory.mktemp("entries") / "tiny"
+    """A local server of a tiny model of two layers, and the model."""
     model = configs.ladder(zoo.LadderVAE)
-    zoo.presets.save(model, entry)
+    entry = zoo.presets.save(model, tmp_path_factory.mktemp("entries") / "tiny")
     zoo.serving.export(model, entry / "serving")
-    options = ("--grpc-port=", "--rest-port=")
-    server = LocalServer("recipes", "serve", entry, options=options)
+    server = ServerProcess(entry)
     yield server, model
     server.stop()

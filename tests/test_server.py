@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import grpc
@@ -30,8 +31,8 @@ from typer.testing import CliRunner
 import zoo
 from recipes import cli
 from recipes.layout import write_layout
+from recipes.server.process import ANY_PORTS, HOST, ServerProcess, command
 from tests import configs
-from tests.local_server import ROOT, LocalServer
 from zoo.client import Client
 
 pytestmark = pytest.mark.xdist_group("local_server")
@@ -262,12 +263,18 @@ def malformed(server, stub, count):
                 assert error.value.code() == code
 
 
+def resident(server):
+    """Memory of the server's process, in KiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+
+
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_malformed_requests_leave_no_memory_behind(server, stub, count):
     malformed(server, stub, 200)  # the allocators' own stock
-    before = server.memory
+    before = resident(server)
     malformed(server, stub, count)
-    assert server.memory < 1.05 * before
+    assert resident(server) < 1.05 * before
     assert ask(server, SAMPLE)[0] == 200
 
 
@@ -290,12 +297,11 @@ def test_it_listens_at_loopback_alone(server):
 
 
 def test_a_busy_port_is_one_clear_line(server, tmp_path):
-    (tmp_path / "1").mkdir()
+    entry = zoo.presets.save(configs.build(), tmp_path / "tiny")
+    (entry / "serving" / "1").mkdir(parents=True)
     for ports in (server.ports[0], 0), (0, server.ports[1]):
-        command = ["recipes.server", "tiny", tmp_path, "127.0.0.1", *map(str, ports)]
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
-        )
+        arguments = command(entry, HOST, ports)
+        done = subprocess.run(arguments, capture_output=True, text=True)
         assert done.returncode == 1
         assert re.fullmatch(
             r"Error: Cannot listen: Address already in use\. "
@@ -306,9 +312,9 @@ def test_a_busy_port_is_one_clear_line(server, tmp_path):
 
 def test_killed_under_load_and_started_again_it_gives_no_wrong_answer(tmp_path):
     model = configs.conditional_vae()
-    zoo.serving.export(model, tmp_path)
-    command = ("recipes.server", "tiny", tmp_path, "127.0.0.1")
-    server = LocalServer(*command)
+    entry = zoo.presets.save(model, tmp_path / "tiny")
+    zoo.serving.export(model, entry / "serving")
+    server = ServerProcess(entry)
     labels = {"label": np.arange(8, dtype="int32")}
     want = model.sample(8, labels, seed=3).numpy()
     answers, enough = [], threading.Event()
@@ -320,15 +326,14 @@ def test_killed_under_load_and_started_again_it_gives_no_wrong_answer(tmp_path):
         client.close()
 
     threads = [
-        threading.Thread(target=load, args=[url]) for url in [*server.urls.values()] * 2
+        threading.Thread(target=load, args=[url]) for url in server.urls.values()
     ]
     for thread in threads:
         thread.start()
-    for _ in range(2):
-        wait_for(answers, len(answers) + 40)
-        server.stop(signal.SIGKILL)
-        server = LocalServer(*command, ports=server.ports)
-    wait_for(answers, len(answers) + 40)
+    wait_for(answers, 20)
+    server.stop(signal.SIGKILL)
+    server = ServerProcess(entry, server.ports)
+    wait_for(answers, len(answers) + 20)
     enough.set()
     for thread in threads:
         thread.join()
@@ -338,11 +343,10 @@ def test_killed_under_load_and_started_again_it_gives_no_wrong_answer(tmp_path):
 
 
 def wait_for(answers, count):
-    deadline = threading.Event()
     for _ in range(600):
         if len(answers) >= count:
             return
-        deadline.wait(0.05)
+        time.sleep(0.05)
     raise AssertionError(f"The load stopped after {len(answers)} answers.")
 
 
@@ -364,7 +368,32 @@ def test_the_layout_is_what_tensorflow_serving_reads(tmp_path):
         write_layout(tmp_path, "../tiny", rows=1024)
 
 
-def test_serving_what_is_not_there():
+def test_the_command_becomes_the_server(tmp_path, monkeypatch):
+    entry, replaced = zoo.presets.save(configs.build(), tmp_path / "tiny"), []
+    monkeypatch.setattr("os.execv", lambda *arguments: replaced.append(arguments))
+    options = ["--grpc-port", "0", "--rest-port", "0"]
+    result = CliRunner().invoke(cli.app, ["serve", str(entry), *options])
+    assert result.exit_code == 0, result.output
+    assert replaced == [(sys.executable, command(entry, HOST, ANY_PORTS))]
     result = CliRunner().invoke(cli.app, ["serve", "no_such_entry"])
-    assert isinstance(result.exception, FileNotFoundError)
     assert "No pretrained entry 'no_such_entry'" in str(result.exception)
+
+
+def test_the_process_imports_no_python_of_tensorflow():
+    code = """
+import sys
+import recipes.server.__main__
+heavy = ("tensorflow.python", "keras", "zoo")
+assert "tensorflow.core.framework.tensor_pb2" in sys.modules
+assert not [name for name in sys.modules if name.startswith(heavy)]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_entry_without_an_export(tmp_path):
+    entry = zoo.presets.save(configs.build(), tmp_path / "tiny")
+    (entry / "serving").mkdir()
+    arguments = command(entry, HOST, ANY_PORTS)
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Nothing is exported. Received: ")

@@ -67,10 +67,13 @@ def serve(name: str, base: Path, host: str, grpc_port: int, rest_port: int) -> N
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket."""
     try:
-        return socket.create_server((host, port))
+        listener = socket.create_server((host, port))
     except OSError as error:
         why = error.strerror.partition(" (")[0]  # Python appends the address
         raise OSError(f"Cannot listen: {why}. Received: {host}:{port}") from None
+    # asyncio forgets it for such sockets: every answer would wait for 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def greeting(servable: Servable, host: str, grpc_port: int, rest_port: int) -> str:
