@@ -4,7 +4,6 @@ TensorFlow starts inside the commands, so that `--help` answers at once.
 """
 
 import ast
-import contextlib
 import importlib
 import json
 import os
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recipes.quiet import quiet
 from recipes.tables import print_metrics, update_results
 
 ENTRIES = Path(__file__).parent / "entries"
@@ -241,18 +241,9 @@ def recipe_names() -> list[str]:
 
 
 def start_tensorflow() -> None:
-    """Imports TensorFlow and finds its devices; its remarks are kept from the terminal.
-
-    It writes its first lines before it reads the setting that silences the later ones.
-    What fails is raised all the same.
-    """
+    """Imports TensorFlow and finds its devices, without its remarks."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    with contextlib.ExitStack() as stack:
-        kept = os.dup(2)
-        stack.callback(os.close, kept)
-        stack.callback(os.dup2, kept, 2)
-        os.dup2(stack.enter_context(open(os.devnull, "w")).fileno(), 2)
+    with quiet():
         import tensorflow as tf
 
         tf.config.list_logical_devices()

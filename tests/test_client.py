@@ -6,8 +6,10 @@ asks any server of an entry in place of the local one.
 """
 
 import functools
+import importlib
 import os
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -194,3 +196,10 @@ def test_only_what_is_unavailable_is_asked_again(monkeypatch):
 def test_wrong_addresses(url):
     with pytest.raises(ValueError, match=f"url must be .* Received: {url}"):
         Client("tiny", url)
+
+
+def test_what_is_missing_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    monkeypatch.delitem(sys.modules, "zoo.client")
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vae-zoo\[serving\]'"):
+        importlib.import_module("zoo.client")

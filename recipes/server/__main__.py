@@ -19,6 +19,7 @@ sys.modules["tensorflow"] = importlib.util.module_from_spec(SPEC)
 try:
     import uvicorn
 
+    from recipes.quiet import quiet
     from recipes.server.grpc_api import make_server
     from recipes.server.rest import make_app
     from recipes.server.servable import Servable
@@ -35,13 +36,16 @@ def serve(name: str, base: Path, host: str, grpc_port: int, rest_port: int) -> N
     Raises:
         FileNotFoundError: if there is no version.
         OSError: if a port is busy.
+        RuntimeError: if TensorFlow cannot load the version.
     """
-    versions = [path for path in base.iterdir() if path.name.isdecimal()]
+    versions = [path for path in base.glob("*") if path.name.isdecimal()]
     if not versions:
-        raise FileNotFoundError(f"Nothing is exported. Received: {base}")
+        wanted = "Nothing is exported: see `python -m recipes export --help`."
+        raise FileNotFoundError(f"{wanted} Received: {base}")
     listener = listen(host, rest_port)
     listen(host, grpc_port).close()  # gRPC's own error is long
-    servable = Servable(name, max(versions, key=lambda path: int(path.name)))
+    with quiet():
+        servable = Servable(name, max(versions, key=lambda path: int(path.name)))
     pool = ThreadPoolExecutor(THREADS)
     server = make_server(servable, pool)
     grpc_port = server.add_insecure_port(f"{host}:{grpc_port}")
@@ -100,5 +104,5 @@ if __name__ == "__main__":
     name, base, host, *ports = sys.argv[1:]
     try:
         serve(name, Path(base), host, *map(int, ports))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         sys.exit(f"Error: {error}")
