@@ -183,9 +183,10 @@ def export(
     start_tensorflow()
     import zoo
     import zoo.serving
-    from recipes.layout import write_layout
+    from recipes.layout import check_name, write_layout
 
     entry = zoo.presets.find(path).resolve()
+    check_name(entry.name)
     base = output or entry / "serving"
     version = zoo.serving.export(zoo.load(path), base)
     for file in (version, *write_layout(base, entry.name, zoo.serving.MAX_ROWS)):

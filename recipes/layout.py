@@ -55,26 +55,26 @@ services:
 FILES = {"models": "models.config", "batching": "batching.config"}
 
 
+def check_name(name: str) -> None:
+    """Raises a ValueError if a model's name is no part of an address or of a path."""
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        wanted = "A served model's name must be letters, digits, _, . and -."
+        raise ValueError(f"{wanted} Received: {name!r}")
+
+
 def write_layout(base: Path, name: str, rows: int) -> list[Path]:
     """Writes the model config, batching parameters and a Compose file; new ones win.
 
-    The newest version is labelled `stable`, the one before it `previous`; both are
-    loaded.
+    The two newest versions are loaded, labelled `stable` and `previous`.
 
     Args:
         base: the folder of the versions.
-        name: what requests call the model.
+        name: what requests call the model, checked.
         rows: the most rows of a request.
 
     Returns:
         The files.
-
-    Raises:
-        ValueError: if the name is not made of letters, digits, `_`, `.` and `-`.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-        wanted = "A served model's name must be letters, digits, _, . and -."
-        raise ValueError(f"{wanted} Received: {name!r}")
     versions = sorted(
         int(path.name) for path in base.iterdir() if path.name.isdecimal()
     )

@@ -76,7 +76,10 @@ BAD_BODIES = [
     ({"inputs": 1, "instances": [1]}, r"either `inputs` or `instances`"),
     ({"instances": []}, r"instances must be a list of rows"),
     ({"instances": [{"x": 1}, 2]}, r"instances must all have the same names"),
-    ({"signature_name": 3, "inputs": 1}, r"signature_name must be a string"),
+    ({"signature_name": 3, "inputs": 1}, r"signature_name must be a name"),
+    ('{"signature_name": "\\ud800", "inputs": 1}', r"signature_name must be a name"),
+    ('{"inputs": {"\\ud800": 1}}', r"Inputs are x\. Received: \?"),
+    ({"inputs": {"y" * 10**6: 1}}, r"Inputs are x\. Received: y{900}"),
     ({"signature_name": "draw", "inputs": 1}, r"Signatures are.*Received: 'draw'"),
     ({"inputs": "abc"}, r"x must be numbers"),
     ({"inputs": [True]}, r"x must be numbers"),
@@ -159,6 +162,7 @@ BAD_REQUESTS = [
     ({"signature_name": "__saved_model_init_op"}, {}, INVALID, "Signatures are"),
     ({}, {}, INVALID, "Inputs are x. Received: none"),
     ({}, {"x": IMAGES, "y": IMAGES}, INVALID, "Received: x, y"),
+    ({}, {"y" * 10**6: IMAGES}, INVALID, "Received: yyy"),
     ({}, {"x": tensor(dtype=3, int_val=[1])}, INVALID, "x must be float32"),
     ({}, {"x": tensor(dtype=7, string_val=[b"a"])}, INVALID, "dtype 7"),
     ({}, {"x": tensor(dtype=2, double_val=[0.5])}, INVALID, "dtype 2"),
@@ -362,8 +366,13 @@ def test_the_layout_is_what_tensorflow_serving_reads(tmp_path):
     assert "max_batch_size { value: 1024 }" in batching.read_text()
     assert "--model_config_file=/models/tiny/models.config" in compose.read_text()
     assert compose.read_text().startswith("# Not run")
-    with pytest.raises(ValueError, match=r"letters, digits.*Received: '\.\./tiny'"):
-        write_layout(tmp_path, "../tiny", rows=1024)
+
+
+def test_names_that_would_be_paths(tmp_path):
+    entry = zoo.presets.save(configs.build(), tmp_path / "my model")
+    result = CliRunner().invoke(cli.app, ["export", str(entry)])
+    assert "letters, digits, _, . and -. Received: 'my model'" in str(result.exception)
+    assert not (entry / "serving").exists()
 
 
 def test_the_command_becomes_the_server(tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ import json
 from concurrent.futures import Executor
 
 import grpc
-import numpy as np
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +14,7 @@ from starlette.routing import Route
 from tensorflow_serving.apis import model_pb2
 
 from recipes.server.saved_model import DTYPES
-from recipes.server.servable import Refused, Servable, require
+from recipes.server.servable import Refused, Servable, check_names, require
 from recipes.server.tensors import MAX_BYTES, from_json
 
 HTTP = {
@@ -96,13 +95,12 @@ def answer(servable: Servable, spec: model_pb2.ModelSpec, body: bytes) -> JSONRe
         columns = as_columns(rows)
     if not isinstance(columns, dict):  # a single input needs no name
         columns = dict.fromkeys(list(signature.inputs)[:1], columns)
+    check_names(signature, columns)
     inputs = {
         key: from_json(key, value, DTYPES[signature.inputs[key].dtype])
         for key, value in columns.items()
-        if key in signature.inputs
     }
-    unknown = dict.fromkeys(columns.keys() - inputs.keys(), np.empty(0))
-    outputs = servable.predict(spec, inputs | unknown)
+    outputs = servable.predict(spec, inputs)
     outputs = {key: value.tolist() for key, value in outputs.items()}
     if len(outputs) == 1:
         (found,) = outputs.values()
@@ -122,7 +120,8 @@ def as_object(body: bytes) -> dict:
     shown = request if isinstance(request, str) else type(request).__name__
     require(isinstance(request, dict), "The body must be a JSON object.", shown)
     name = request.get("signature_name", "")
-    require(isinstance(name, str), "signature_name must be a string.", name)
+    good = isinstance(name, str) and name.isprintable()
+    require(good, "signature_name must be a name.", name)
     return request
 
 

@@ -20,10 +20,10 @@ STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Refused(Exception):
-    """What a client is told: a status of gRPC and a sentence."""
+    """What a client is told: a status of gRPC and a short text."""
 
     def __init__(self, status: grpc.StatusCode, message: str):
-        super().__init__(message)
+        super().__init__(message[:1000].encode(errors="replace").decode())
         self.status = status
 
 
@@ -32,6 +32,13 @@ def require(good: bool, wanted: str, received) -> None:
     if not good:
         message = f"{wanted} Received: {received}"
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def check_names(signature, inputs: Iterable[str]) -> None:
+    """Refuses inputs unless they are just those of a signature."""
+    wanted = f"Inputs are {', '.join(sorted(signature.inputs))}."
+    received = ", ".join(sorted(inputs)) or "none"
+    require(set(inputs) == set(signature.inputs), wanted, received)
 
 
 class Servable:
@@ -88,7 +95,10 @@ class Servable:
         Shapes and values are checked by the graph itself.
         """
         signature = self.signature(spec)
-        self._check(signature, inputs)
+        check_names(signature, inputs)
+        for key, value in inputs.items():
+            dtype = DTYPES[signature.inputs[key].dtype]
+            require(value.dtype == dtype, f"{key} must be {dtype}.", value.dtype)
         names = list(wanted) or sorted(signature.outputs)
         unknown = sorted(set(names) - set(signature.outputs))
         require(not unknown, f"Outputs are {', '.join(signature.outputs)}.", unknown)
@@ -119,14 +129,3 @@ class Servable:
     def signature_map(self):
         """The signatures as a message."""
         return get_model_metadata_pb2.SignatureDefMap(signature_def=self.signatures)
-
-    @staticmethod
-    def _check(signature, inputs):
-        names = ", ".join(sorted(signature.inputs))
-        received = ", ".join(sorted(inputs)) or "none"
-        require(
-            inputs.keys() == set(signature.inputs), f"Inputs are {names}.", received
-        )
-        for key, value in inputs.items():
-            dtype = DTYPES[signature.inputs[key].dtype]
-            require(value.dtype == dtype, f"{key} must be {dtype}.", value.dtype)
