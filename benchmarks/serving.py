@@ -13,8 +13,8 @@ from rich.table import Table
 from recipes import cli
 from recipes.server.process import ServerProcess
 
+ENTRY = "conv_vae_mnist"
 BATCHES, CLIENTS = (1, 32), (1, 8, 32)
-SIGNATURE = "serving_default"
 WANTED = 0.7  # of the direct call's throughput, by gRPC with 32 rows
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -33,7 +33,6 @@ class Load(NamedTuple):
 
 @app.command()
 def serving(
-    path: cli.EntryPath = "conv_vae_mnist",
     seconds: Annotated[
         float, typer.Option(min=0.1, max=30, help="Of each of the 18 loads.")
     ] = 3.0,
@@ -46,16 +45,9 @@ def serving(
     cli.start_tensorflow()
     import zoo
 
-    entry = zoo.presets.find(path).resolve()
+    entry = zoo.presets.find(ENTRY)
     table = Table(title=f"{entry.name}: answers per second, median, 99th percentile")
-    for column in (
-        "rows",
-        "clients",
-        "SavedModel",
-        "gRPC",
-        "REST",
-        "gRPC / SavedModel",
-    ):
+    for column in ("rows", "clients", "SavedModel", "gRPC", "REST", "gRPC's share"):
         table.add_column(column)
     ratios = []
     with callers(entry) as ways:
@@ -81,7 +73,7 @@ def callers(entry):
     server = ServerProcess(entry)
     try:
         version = max((entry / "serving").glob("[0-9]*"), key=lambda p: int(p.name))
-        loaded = tf.saved_model.load(str(version)).signatures[SIGNATURE]
+        loaded = tf.saved_model.load(str(version)).signatures["serving_default"]
 
         def direct():
             return lambda x: loaded(x=tf.constant(x))["reconstruction"].numpy()

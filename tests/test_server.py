@@ -397,9 +397,10 @@ assert not [name for name in sys.modules if name.startswith(heavy)]
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_an_entry_without_an_export(tmp_path):
+def test_an_entry_without_an_export(tmp_path, capfd):
     entry = zoo.presets.save(configs.build(), tmp_path / "tiny")
-    arguments = command(entry, HOST, ANY_PORTS)
-    done = subprocess.run(arguments, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert re.fullmatch(r"Error: Nothing is exported.* Received: \S+\n", done.stderr)
+    with pytest.raises(RuntimeError, match=r"did not start\. Received: exit code 1"):
+        ServerProcess(entry)
+    assert re.fullmatch(
+        r"Error: Nothing is exported.* Received: \S+\n", capfd.readouterr().err
+    )

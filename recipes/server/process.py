@@ -23,6 +23,9 @@ class ServerProcess:
         urls: by scheme, `grpc` and `http`.
         ports: of gRPC and of REST.
         curl: the request that it proposes.
+
+    Raises:
+        RuntimeError: if it does not start; it writes to stderr why.
     """
 
     def __init__(self, entry: Path, ports: tuple[int, int] = ANY_PORTS):
@@ -32,6 +35,10 @@ class ServerProcess:
         found = re.findall(
             r"((grpc|http)://[\d.]+:(\d+))", self.process.stdout.readline()
         )
+        if not found:  # it has said why
+            self.process.stdout.close()
+            code = self.process.wait()
+            raise RuntimeError(f"The server did not start. Received: exit code {code}")
         self.urls = {scheme: url for url, scheme, _ in found}
         self.ports = tuple(int(port) for *_, port in found)
         self.curl = self.process.stdout.readline().strip()
