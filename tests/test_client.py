@@ -133,8 +133,9 @@ def test_what_the_server_does_not_know_is_refused_before_it_is_sent(asked, data)
         client.predict("draw", **data)
     with pytest.raises(ValueError, match=r"encode takes .*x.*Received: none"):
         client.predict("encode")
+    given = {name: value for name, value in data.items() if name != "x"}
     with pytest.raises(ValueError, match=r"seed must be int64\. Received: float64"):
-        client.sample(seed=[0.5])
+        client.sample(given=given, seed=[0.5] * 3)
     with pytest.raises(ValueError, match=r"x must be numbers\. Received: <U3"):
         client.predict("encode", **(data | {"x": "abc"}))
     with pytest.raises(ValueError, match=r"decode takes z.*Received: 0 layers"):
