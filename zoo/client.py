@@ -42,6 +42,7 @@ ERRORS = {
 }
 DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_INT64": "int64"}
 PREDICT = "tensorflow/serving/predict"  # what the server calls such signatures
+LATENT = re.compile(r"z(_\d+)?")
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two attempts
 CHANNEL = (
     ("grpc.max_receive_message_length", -1),
@@ -105,11 +106,11 @@ class Client:
 
     def decode(self, *z, given: dict | None = None) -> np.ndarray:
         """Means of p(x|z), `[B, *event_shape]`; all layers of z, top first."""
-        inputs = self._signature("decode")[0].keys() - (given or {}).keys()
-        wanted = f"decode takes {', '.join(top_first(inputs))}."
-        require(len(z) == len(inputs), wanted, f"{len(z)} layers")
-        codes = dict(zip(top_first(inputs), z))
-        return self.predict("decode", **codes, **(given or {}))["mean"]
+        names = top_first(filter(LATENT.fullmatch, self._signature("decode")[0]))
+        wanted = f"decode takes {', '.join(names)}."
+        require(len(z) == len(names), wanted, f"{len(z)} layers")
+        inputs = dict(zip(names, z)) | (given or {})
+        return self.predict("decode", **inputs)["mean"]
 
     def sample(self, n: int = 1, given: dict | None = None, *, seed=0) -> np.ndarray:
         """Means of p(x|z), z from the prior, `[B, *event_shape]`.
