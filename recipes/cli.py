@@ -4,7 +4,6 @@ TensorFlow starts inside the commands, so that `--help` answers at once.
 """
 
 import ast
-import contextlib
 import importlib
 import json
 import os
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recipes.quiet import quiet
 from recipes.tables import print_metrics, update_results
 
 ENTRIES = Path(__file__).parent / "entries"
@@ -177,14 +177,43 @@ def export(
 ) -> None:
     """Export an entry to a SavedModel that TensorFlow Serving runs.
 
-    Each call adds a version: BASE/1, BASE/2, ...; the server picks the newest.
+    Each call adds a version: BASE/1, BASE/2, ...; the server picks the newest. Beside
+    them are a model config, batching parameters and a Compose file.
     """
     start_tensorflow()
     import zoo
     import zoo.serving
+    from recipes.layout import check_name, write_layout
 
-    base = output or zoo.presets.find(path) / "serving"
-    console.print(str(zoo.serving.export(zoo.load(path), base)), highlight=False)
+    entry = zoo.presets.find(path).resolve()
+    check_name(entry.name)
+    base = output or entry / "serving"
+    version = zoo.serving.export(zoo.load(path), base)
+    for file in (version, *write_layout(base, entry.name, zoo.serving.MAX_ROWS)):
+        console.print(str(file), highlight=False)
+
+
+@app.command()
+def serve(
+    path: EntryPath,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0: for other machines too.")
+    ] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535)] = 8500,
+    rest_port: Annotated[int, typer.Option(min=0, max=65535)] = 8501,
+) -> None:
+    """Serve an entry's newest export without Docker, until Ctrl-C.
+
+    It speaks TensorFlow Serving's gRPC and REST, runs the model as that does, and
+    leaves batching, new versions and metrics to it. Port 0 is any that is free.
+    """
+    start_tensorflow()
+    import zoo
+    from recipes.server.process import command
+
+    entry = zoo.presets.find(path).resolve()
+    arguments = command(entry, host, (grpc_port, rest_port))
+    os.execv(arguments[0], arguments)  # the server does without Python's TensorFlow
 
 
 @app.command()
@@ -213,18 +242,9 @@ def recipe_names() -> list[str]:
 
 
 def start_tensorflow() -> None:
-    """Imports TensorFlow and finds its devices; its remarks are kept from the terminal.
-
-    It writes its first lines before it reads the setting that silences the later ones.
-    What fails is raised all the same.
-    """
+    """Imports TensorFlow and finds its devices, without its remarks."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    with contextlib.ExitStack() as stack:
-        kept = os.dup(2)
-        stack.callback(os.close, kept)
-        stack.callback(os.dup2, kept, 2)
-        os.dup2(stack.enter_context(open(os.devnull, "w")).fileno(), 2)
+    with quiet():
         import tensorflow as tf
 
         tf.config.list_logical_devices()

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+import zoo
+from recipes.server.process import ServerProcess
 from tests import configs
 
 
@@ -33,3 +35,14 @@ def digits():
 def rng():
     """NumPy's generator, seeded."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def served_ladder(tmp_path_factory):
+    """A local server of a tiny model of two layers, and the model."""
+    model = configs.ladder(zoo.LadderVAE)
+    entry = zoo.presets.save(model, tmp_path_factory.mktemp("entries") / "tiny")
+    zoo.serving.export(model, entry / "serving")
+    server = ServerProcess(entry)
+    yield server, model
+    server.stop()

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tests.configs import of_image
 from zoo import serving
 
-CLIENT = Path(__file__).with_name("saved_model_client.py")
+ROOT = Path(__file__).parent.parent
 BATCHABLE = {"serving_default", "encode", "decode", "sample_batched"}
 
 # Operations with state that a signature may hold: they read variables, check inputs,
@@ -147,7 +146,8 @@ def client():
     """The process that `ask` asks; it ends when this one closes its input."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # nobody empties stderr
-    return subprocess.Popen([sys.executable, CLIENT], env=quiet, **pipes)
+    command = [sys.executable, "-m", "tests.saved_model_client"]
+    return subprocess.Popen(command, cwd=ROOT, env=quiet, **pipes)
 
 
 def assert_servable_graph(folder, names):
@@ -199,42 +199,9 @@ def read_meta_graph(folder):
 def read_warmup(folder):
     """The warm-up requests, as `ask` takes them."""
     file = folder / "assets.extra" / "tf_serving_warmup_requests"
-    log_class = prediction_log_class()
     requests = []
     for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
-        log = log_class.FromString(record)
-        assert log.SerializeToString() == record
-        inputs = {
-            entry.key: tf.make_ndarray(tensor_pb2.TensorProto.FromString(entry.value))
-            for entry in log.predict_log.request.inputs
-        }
-        requests.append((log.predict_log.request.model_spec.signature_name, inputs))
+        request = PredictionLog.FromString(record).predict_log.request
+        inputs = {k: tf.make_ndarray(tensor) for k, tensor in request.inputs.items()}
+        requests.append((request.model_spec.signature_name, inputs))
     return requests
-
-
-def prediction_log_class():
-    """`tensorflow.serving.PredictionLog`, as far as warm-up requests fill it in.
-
-    Numbers and names are those of TensorFlow Serving's `prediction_log.proto`,
-    `predict.proto` and `model.proto`; protobuf itself does the reading.
-    """
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="warmup.proto", syntax="proto3")
-    for message, *fields in (
-        ("ModelSpec", ("signature_name", 3, field.TYPE_STRING)),
-        ("Input", ("key", 1, field.TYPE_STRING), ("value", 2, field.TYPE_BYTES)),
-        ("PredictRequest", ("model_spec", 1, "ModelSpec"), ("inputs", 2, "Input")),
-        ("PredictLog", ("request", 1, "PredictRequest")),
-        ("PredictionLog", ("predict_log", 6, "PredictLog")),
-    ):
-        descriptor = file.message_type.add(name=message)
-        for name, number, kind in fields:
-            label = field.LABEL_REPEATED if name == "inputs" else field.LABEL_OPTIONAL
-            added = descriptor.field.add(name=name, number=number, label=label)
-            if isinstance(kind, str):
-                added.type, added.type_name = field.TYPE_MESSAGE, kind
-            else:
-                added.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("PredictionLog"))

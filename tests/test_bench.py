@@ -9,7 +9,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import zoo
-from benchmarks import limit, models, quality, run, scaling, settings, versus
+from benchmarks import (
+    limit,
+    models,
+    quality,
+    run,
+    scaling,
+    serving,
+    settings,
+    versus,
+)
 from benchmarks.__main__ import app
 from benchmarks.protocol import Worker
 from benchmarks.versus import Row
@@ -150,3 +159,12 @@ def test_unknown_parts_are_refused():
     result = CliRunner().invoke(app, ["--only", "nonsense"])
     assert result.exit_code == 2
     assert "train_dense_128" in result.output
+
+
+def test_every_client_of_a_closed_loop_asks():
+    shapes = []
+    load = serving.closed_loop(lambda: lambda x: shapes.append(x.shape), 2, 3, 0.01)
+    assert set(shapes) == {(2, 28, 28, 1)}
+    assert len(shapes) > 3
+    assert load.throughput > 0
+    assert 0 <= load.p50 <= load.p99

@@ -313,9 +313,9 @@ def test_bad_conditions_are_refused_before_any_step(spoil, message):
 
 
 def test_an_image_takes_no_reference():
-    with pytest.raises(ValueError, match=r"\"low\": ...}. Received: low, reference"):
+    with pytest.raises(ValueError, match=r'"low": ...}. Received: low, ref'):
         ref_vae().sample(6, GIVEN)
-    with pytest.raises(ValueError, match=r"must be low. Received: none"):
+    with pytest.raises(ValueError, match=r'{"low": ...}. Received: none'):
         ref_vae().sample(6)
 
 

@@ -30,6 +30,7 @@ ROOMS = (  # of zoo/, from the first to the last
     ),
     ("variants",),
     ("evaluation",),
+    ("client",),  # it knows a server, and no model
 )
 
 

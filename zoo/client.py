@@ -1,0 +1,323 @@
+"""Asks a server of an exported model, TensorFlow Serving or `python -m recipes serve`.
+
+    from zoo.client import Client
+
+    client = Client("conv_vae_mnist", "grpc://127.0.0.1:8500")  # or http://...:8501
+    images = client.sample(16, seed=0)  # [16, 28, 28, 1]
+
+REST sends numbers as text: for images gRPC is several times as fast.
+"""
+
+import json
+import random
+import re
+import time
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.checks import require
+
+try:
+    import grpc
+    import requests
+    from google.protobuf.json_format import MessageToDict
+    from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
+        predict_pb2,
+        prediction_service_pb2_grpc,
+    )
+except ModuleNotFoundError as error:
+    message = f"{error}. zoo.client needs: pip install 'vae-zoo[serving]'"
+    raise ModuleNotFoundError(message) from None
+
+UNAVAILABLE, LATE = "UNAVAILABLE", "DEADLINE_EXCEEDED"
+CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: UNAVAILABLE, 504: LATE}
+ERRORS = {
+    "INVALID_ARGUMENT": ValueError,
+    "NOT_FOUND": ValueError,
+    UNAVAILABLE: ConnectionError,
+    LATE: TimeoutError,
+}
+DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_INT64": "int64"}
+PREDICT = "tensorflow/serving/predict"  # what the server calls such signatures
+LATENT = re.compile(r"z(_\d+)?")
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two attempts
+CHANNEL = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", int(1000 * FIRST_WAIT)),
+    ("grpc.max_reconnect_backoff_ms", int(1000 * LONGEST_WAIT)),
+)
+
+
+class Client:
+    """A served model, with the methods of the model in Python. Threads may share it.
+
+    Inputs are arrays or lists, cast to the dtypes of the model; `given` are conditions
+    by name, B rows each. Where every input has rows, as many as you like are sent,
+    `rows` at a time. One seed for all rows ties them together: such requests go whole,
+    and the server takes 1024 rows. Give a seed for each row, `[B]`, to send more, and
+    to a server that batches.
+
+    Args:
+        model: its name on the server.
+        url: `grpc://HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`.
+        version: a number or a label; by default the server's newest version. Name one
+            if the server may load another between the parts of a large batch.
+        timeout: seconds for the answer to a request, attempts included. What is not
+            reachable is asked again until then; nothing else is.
+        rows: the most that go into one request.
+
+    Raises:
+        ValueError: by every method, if the server refuses the request or has no such
+            model, version or signature; the message is the server's.
+        ConnectionError: likewise, if it cannot be reached.
+        TimeoutError: likewise, if it does not answer in time.
+        RuntimeError: likewise, if it fails otherwise.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        url: str = "grpc://127.0.0.1:8500",
+        *,
+        version: int | str | None = None,
+        timeout: float = 60.0,
+        rows: int = 256,
+    ):
+        scheme, host, *_ = urlsplit(url)
+        known = scheme in ("grpc", "http", "https") and host
+        require(known, "url must be grpc://HOST:PORT or http://HOST:PORT.", url)
+        self.model, self.url = model, url
+        self.timeout, self.rows = timeout, rows
+        self._server = (GRPC if scheme == "grpc" else REST)(url, model, version)
+        self._signatures = None
+
+    def reconstruct(self, x, given: dict | None = None) -> np.ndarray:
+        """The images of the codes of x, `[B, *event_shape]` as x."""
+        answer = self.predict("serving_default", x=x, **(given or {}))
+        return answer["reconstruction"]
+
+    def encode(self, x, given: dict | None = None) -> list[np.ndarray]:
+        """Means of the posteriors, `[B, ...]`, top layer first."""
+        answer = self.predict("encode", x=x, **(given or {}))
+        return [answer[name] for name in top_first(answer)]
+
+    def decode(self, *z, given: dict | None = None) -> np.ndarray:
+        """Means of p(x|z), `[B, *event_shape]`; all layers of z, top first."""
+        names = top_first(filter(LATENT.fullmatch, self._signature("decode")[0]))
+        wanted = f"decode takes {', '.join(names)}."
+        require(len(z) == len(names), wanted, f"{len(z)} layers")
+        inputs = dict(zip(names, z)) | (given or {})
+        return self.predict("decode", **inputs)["mean"]
+
+    def sample(self, n: int = 1, given: dict | None = None, *, seed=0) -> np.ndarray:
+        """Means of p(x|z), z from the prior, `[B, *event_shape]`.
+
+        B is n, or the number of rows of the conditions, or of seeds.
+        """
+        name = "sample_batched" if np.ndim(seed) else "sample"
+        rows = given or ({} if np.ndim(seed) else {"n": n})
+        return self.predict(name, seed=seed, **rows)["x"]
+
+    def log_prob(
+        self,
+        x,
+        given: dict | None = None,
+        *,
+        num_importance_samples: int = 128,
+        seed=0,
+    ) -> np.ndarray:
+        """Importance-weighted estimates of log p(x) in nats, `[B]`.
+
+        An exact model takes neither samples nor a seed, and does not use them.
+        """
+        inputs = {"x": x, **(given or {})}
+        name = "log_prob_batched" if np.ndim(seed) else "log_prob"
+        if "seed" in self._signature("log_prob")[0]:
+            draws = np.broadcast_to(num_importance_samples, np.shape(seed))
+            inputs |= {"seed": seed, "num_importance_samples": draws}
+        else:
+            name = "log_prob"
+        return self.predict(name, **inputs)["log_prob"]
+
+    def predict(self, signature: str, **inputs) -> dict[str, np.ndarray]:
+        """The outputs of a signature by name, given all of its inputs."""
+        wanted, outputs = self._signature(signature)
+        names = f"{signature} takes {', '.join(wanted)}."
+        require(inputs.keys() == wanted.keys(), names, ", ".join(inputs) or "none")
+        inputs = {k: cast(k, value, wanted[k]) for k, value in inputs.items()}
+        parts = [
+            self._ask(self._server.predict, signature, part, list(outputs))
+            for part in split(inputs, self.rows)
+        ]
+        return {
+            name: np.concatenate([np.asarray(part[name], dtype) for part in parts])
+            for name, dtype in outputs.items()
+        }
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._server.close()
+
+    def _signature(self, name):
+        """Dtypes of a signature's inputs and of its outputs, by name."""
+        if self._signatures is None:
+            self._signatures = {
+                name: tuple(
+                    {k: DTYPES[info["dtype"]] for k, info in signature[part].items()}
+                    for part in ("inputs", "outputs")
+                )
+                for name, signature in self._ask(self._server.signatures).items()
+                if signature["method_name"] == PREDICT
+            }
+        wanted = f"Signatures are {', '.join(sorted(self._signatures))}."
+        require(name in self._signatures, wanted, repr(name))
+        return self._signatures[name]
+
+    def _ask(self, method, *arguments):
+        """The answer of a server's method, which is told how many seconds are left."""
+        deadline, wait = time.monotonic() + self.timeout, FIRST_WAIT
+        while True:
+            try:
+                return method(*arguments, max(deadline - time.monotonic(), 1e-3))
+            except Failure as failure:
+                pause = wait * random.uniform(0.5, 1)  # clients must not come at once
+                over = time.monotonic() + pause > deadline
+                if failure.code != UNAVAILABLE or over:
+                    raise failure.explained(self.url) from None
+            time.sleep(pause)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+
+class GRPC:
+    """TensorFlow Serving's gRPC protocol."""
+
+    def __init__(self, url: str, model: str, version: int | str | None):
+        self.spec = {"name": model}
+        if isinstance(version, str):
+            self.spec["version_label"] = version
+        elif version is not None:
+            self.spec["version"] = {"value": version}
+        self.channel = grpc.insecure_channel(urlsplit(url).netloc, CHANNEL)
+        self.stub = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+        self.close = self.channel.close
+
+    def signatures(self, seconds: float) -> dict:
+        """The signatures by name, as REST's metadata have them."""
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=self.spec, metadata_field=["signature_def"]
+        )
+        answer = self._call(self.stub.GetModelMetadata, request, seconds)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        answer.metadata["signature_def"].Unpack(signatures)
+        return MessageToDict(
+            signatures,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+        )["signature_def"]
+
+    def predict(
+        self, signature: str, inputs: dict, outputs: list[str], seconds: float
+    ) -> dict[str, np.ndarray]:
+        """The outputs by name."""
+        request = predict_pb2.PredictRequest(
+            model_spec={**self.spec, "signature_name": signature},
+            inputs={k: tf.make_tensor_proto(value) for k, value in inputs.items()},
+            output_filter=outputs,
+        )
+        answer = self._call(self.stub.Predict, request, seconds)
+        return {name: tf.make_ndarray(answer.outputs[name]) for name in outputs}
+
+    def _call(self, method, request, seconds):
+        try:
+            return method(request, timeout=seconds)
+        except grpc.RpcError as error:
+            raise Failure(error.code().name, error.details()) from None
+
+
+class REST:
+    """TensorFlow Serving's REST protocol."""
+
+    def __init__(self, url: str, model: str, version: int | str | None):
+        self.url = f"{url.rstrip('/')}/v1/models/{quote(model, safe='')}"
+        if version is not None:
+            kind = "labels" if isinstance(version, str) else "versions"
+            self.url += f"/{kind}/{quote(str(version), safe='')}"
+        self.session = requests.Session()
+        self.close = self.session.close
+
+    def signatures(self, seconds: float) -> dict:
+        """The signatures by name."""
+        answer = self._call("GET", "/metadata", seconds)
+        return answer["metadata"]["signature_def"]["signature_def"]
+
+    def predict(
+        self, signature: str, inputs: dict, outputs: list[str], seconds: float
+    ) -> dict[str, list]:
+        """The outputs by name, as nested lists."""
+        inputs = {name: value.tolist() for name, value in inputs.items()}
+        request = json.dumps({"signature_name": signature, "inputs": inputs})
+        answer = self._call("POST", ":predict", seconds, data=request)["outputs"]
+        return answer if len(outputs) > 1 else dict.fromkeys(outputs, answer)
+
+    def _call(self, method, path, seconds, **options):
+        try:
+            answer = self.session.request(
+                method, self.url + path, timeout=seconds, **options
+            )
+        except requests.Timeout as error:
+            raise Failure(LATE, str(error)) from None
+        except (
+            requests.ConnectionError,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
+            raise Failure(UNAVAILABLE, str(error)) from None
+        if answer.ok:
+            return answer.json()
+        try:
+            message = answer.json()["error"]
+        except (ValueError, KeyError, TypeError):  # something else answers there
+            message = answer.text[:200]
+        code = CODES.get(answer.status_code, f"HTTP {answer.status_code}")
+        raise Failure(code, message)
+
+
+class Failure(Exception):
+    """What a server says in place of an answer: a name of gRPC's statuses, and why."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+    def explained(self, url: str) -> Exception:
+        """The error for a person: what the graph says, without where it says it."""
+        message = re.sub(r"{{.*?}} |assertion failed: \[", "", str(self))
+        message = message.split("\n")[0].replace("Received:]", "Received:")
+        return ERRORS.get(self.code, RuntimeError)(f"{url}: {self.code}: {message}")
+
+
+def cast(name: str, value, dtype: str) -> np.ndarray:
+    """An array of the dtype; whole numbers must stay what they are."""
+    array = np.asarray(value)
+    require(array.dtype.kind in "biuf", f"{name} must be numbers.", array.dtype)
+    result = array.astype(dtype)
+    kept = result.dtype.kind == "f" or np.array_equal(result, array)
+    require(kept, f"{name} must be {dtype}.", f"{array.dtype}, {array.ravel()[:3]}")
+    return result
+
+
+def split(inputs: dict[str, np.ndarray], rows: int) -> list[dict[str, np.ndarray]]:
+    """The inputs in parts of so many rows, where all of them have as many rows."""
+    counts = {len(value) if value.ndim else None for value in inputs.values()}
+    count = counts.pop()
+    if counts or not count:  # the server says what is wrong
+        return [inputs]
+    starts = range(0, count, rows)
+    return [{k: v[i : i + rows] for k, v in inputs.items()} for i in starts]
+
+
+def top_first(names) -> list[str]:
+    """Latents by layer: z, or z_L, ..., z_1."""
+    return sorted(names, key=lambda name: -int(name.removeprefix("z").strip("_") or 1))
