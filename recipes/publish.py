@@ -89,7 +89,7 @@ def measure(
     """
     given = data.given(model, "test", len(images))
     info = zoo.evaluation.information(model, images, given)
-    one = f"one draw of z per image, {len(images)} test images"
+    one = f"one draw per image, {len(images)} test images"
     many = f"{num_importance_samples} importance samples per image, {len(images)} "
     many += "test images"
     if given:
@@ -97,7 +97,7 @@ def measure(
     if model.exact:
         one = many = f"exact, {len(images)} test images"
     metrics = {}
-    bounded = "elbo" in info and num_importance_samples
+    bounded = info.keys() & {"elbo", "log_prob"} and num_importance_samples
     if model.exact or bounded:
         started = time.perf_counter()
         log_p = zoo.evaluation.log_prob(
@@ -137,7 +137,7 @@ def check(
         log_p = zoo.evaluation.log_prob(model, images, given, verbose=0)
         return {"images": len(images), "log_prob": float(np.mean(log_p))}
     info = zoo.evaluation.information(model, images, given)
-    name = "elbo" if "elbo" in info else "distortion"
+    name = next(n for n in ("elbo", "log_prob", "distortion") if n in info)
     return {"images": len(images), name: info[name]}
 
 

@@ -140,7 +140,7 @@ def test_an_entry_is_complete(entry):
 @pytest.mark.parametrize(
     ("build", "binarise", "drawn"),
     [
-        (small_models.RealNVP, False, {"samples", "history"}),
+        (configs.glow, False, {"samples", "history"}),
         pytest.param(
             small_models.SpatialVAE,
             True,
