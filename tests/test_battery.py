@@ -87,7 +87,7 @@ def slow_if(slow):
     return [grouped(n, *[pytest.mark.slow] * slow(row)) for n, row in CONFIGS.items()]
 
 
-compiled = pytest.mark.parametrize(
+light = pytest.mark.parametrize(
     "row", slow_if(lambda row: row.alike or row.deep), indirect=True
 )
 
@@ -209,6 +209,7 @@ def test_the_export_serves(row, trained):
     assert_serves(model, row.first(5).data)
 
 
+@light
 def test_training_repeats_with_its_seed(row):
     small = row.first(64)
     one, _ = train(small, epochs=1, run_eagerly=True)
@@ -216,7 +217,7 @@ def test_training_repeats_with_its_seed(row):
     assert_same_variables(one, two, atol=1e-6)  # threads may add in another order
 
 
-@compiled
+@light
 def test_steps_per_execution_changes_nothing(row, trained):
     model, history = trained
     single, single_history = train(row, steps_per_execution=1)
@@ -224,7 +225,7 @@ def test_steps_per_execution_changes_nothing(row, trained):
     np.testing.assert_allclose(history["loss"], single_history["loss"], rtol=1e-4)
 
 
-@compiled
+@light
 def test_xla_changes_nothing(row, monkeypatch):
     """With the noise held fixed, as XLA draws other numbers from the same seed."""
     monkeypatch.setattr(samplers, "normal", fixed_normal)
@@ -248,6 +249,7 @@ def test_bfloat16_networks_stay_finite(row):
     assert model.reconstruct(*row.parts(2)).dtype == model.fields["x"].dtype
 
 
+@light  # as a preset is made of its config
 def test_config_round_trip(row, trained):
     model, _ = trained
     config = json.loads(json.dumps(model.get_config()))

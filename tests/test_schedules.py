@@ -91,8 +91,8 @@ def test_variants_look_up_their_own_schedule(cls, name, options, digits):
     for value in (zoo.schedules.Linear(0.0, 5.0, steps=10), 2.5):
         model = configs.build(cls, **options, **{name: value})
         model.step.assign(5)
-        model.compile(jit_compile=False)
-        losses.append(model.evaluate(digits, verbose=0, return_dict=True)["loss"])
+        model(digits)
+        losses.append(float(tf.add_n(model.losses)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 

@@ -64,7 +64,7 @@ def toy_sizes(monkeypatch, small):
     "name",
     [
         pytest.param("compare_anomaly_scores", marks=pytest.mark.slow),
-        "compare_objectives_mnist",
+        pytest.param("compare_objectives_mnist", marks=pytest.mark.slow),
         pytest.param("fit_iaf_toy", marks=pytest.mark.slow),
         pytest.param("compare_posteriors_toy", marks=pytest.mark.slow),
         pytest.param("compare_likelihoods_mnist", marks=pytest.mark.slow),
