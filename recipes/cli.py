@@ -62,7 +62,7 @@ def list_() -> None:
         table.add_row(name, doc.splitlines()[0])
     console.print(table)
     table = Table(title='Pretrained: zoo.load("NAME")')
-    for column in ("name", "class", "data", "test NLL in nats", "parameters"):
+    for column in ("name", "class", "data", "test NLL in nats [draws]", "parameters"):
         table.add_column(column, no_wrap=column == "name")
     for name in presets.list_presets():
         record = presets.read_metadata(name)
@@ -81,7 +81,8 @@ def shown_nll(metrics: dict) -> str:
     if "nll" not in metrics:
         return "-"
     kind = "" if "bits_per_dim" in metrics else ", a density"
-    return f"{metrics['nll']['value']:.2f}{kind}"
+    drawn = metrics["nll"]["protocol"].split()[0].rstrip(",")  # or "exact"
+    return f"{metrics['nll']['value']:.2f} [{drawn}]{kind}"
 
 
 @app.command()

@@ -67,7 +67,9 @@ def stream(
         return {"x": x, **more} if more else x
 
     epochs = tf.data.Dataset.counter(start_epoch).flat_map(epoch)
-    return epochs.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    stream = epochs.map(batch, tf.data.AUTOTUNE).apply(endless)
+    return stream.prefetch(tf.data.AUTOTUNE)
 
 
 def batches(images: np.ndarray, batch_size: int) -> tf.data.Dataset:

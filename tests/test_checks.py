@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import zoo
+from recipes import datasets
 from tests import configs
 from tests.configs import assert_same_variables, snapshot
 from zoo.checks import check_source, completed
@@ -120,6 +121,26 @@ def test_empty_data_set(vae, empty):
 def test_empty_list(vae):
     with refused(vae, "must not be empty"):
         vae.fit([])
+
+
+def test_a_data_set_without_an_end_needs_a_number_of_steps(vae, digits):
+    for endless in (
+        tf.data.Dataset.from_tensors(digits).repeat(),
+        datasets.stream(digits, 32, seed=0),
+    ):
+        with refused(vae, "without an end needs `steps_per_epoch`.*Received: <"):
+            vae.fit(endless)
+        vae.fit(endless, steps_per_epoch=1, verbose=0)
+        vae.step.assign(0)
+
+
+def test_pairs_are_no_dicts(digits):
+    model, labels = configs.conditional_vae(), configs.LABELS[:64]
+    pairs = tf.data.Dataset.from_tensor_slices((digits, labels)).batch(8)
+    model.compile("adam", jit_compile=False)
+    with refused(model, r'"x": x, "label": y}.*Received: a pair \(x, y\)'):
+        model.fit(pairs)
+    model.fit(pairs.map(lambda x, y: {"x": x, "label": y}), verbose=0)
 
 
 def test_unbatched_data_set(vae, digits):
@@ -490,6 +511,8 @@ def test_data_are_a_dict_wherever_they_are_asked_for():
     ):
         one, other = answer({"x": x, **given}), answer(x, given)
         np.testing.assert_array_equal(one, other)
+    one = model.interpolate({"x": x, **given}, x[::-1], steps=2)
+    np.testing.assert_array_equal(one, model.interpolate(x, x[::-1], given, steps=2))
 
 
 def ends_in_a_sigmoid():
@@ -507,7 +530,15 @@ def ends_in_a_reshaped_sigmoid():
     )
 
 
-@pytest.mark.parametrize("decoder", [ends_in_a_sigmoid, ends_in_a_reshaped_sigmoid])
+def ends_in_an_operation():
+    decoder = configs.NETWORKS["dense"][1](configs.IMAGE)
+    probabilities = keras.ops.sigmoid(decoder.outputs[0])
+    return keras.Model(decoder.inputs, layers.Dropout(0.1)(probabilities))
+
+
+@pytest.mark.parametrize(
+    "decoder", [ends_in_a_sigmoid, ends_in_a_reshaped_sigmoid, ends_in_an_operation]
+)
 def test_a_decoder_of_probabilities(decoder):
     encoder = configs.NETWORKS["dense"][0](configs.IMAGE)
     with pytest.raises(ValueError, match="logits for Bernoulli: end it without"):
@@ -607,6 +638,63 @@ def test_an_image_has_three_axes(kind):
         encoder((28, 28))
     with pytest.raises(ValueError, match=r"width, channels\)\. Received: \(28, 28\)"):
         decoder((28, 28))
+
+
+def test_a_term_must_not_take_a_metrics_name():
+    @dataclasses.dataclass(eq=False, frozen=True)
+    class Taken(Objective):
+        def __call__(self, draw, log_p, step):
+            return {"elbo": -log_p}
+
+    with pytest.raises(ValueError, match=r"called as a metric .*Received: elbo"):
+        configs.build(objective=Taken())
+
+
+def test_a_prior_of_many_rows():
+    """`sample(6)` would be one image."""
+
+    class OfRows(zoo.priors.Prior):
+        def distribution(self, model):
+            return tfd.MultivariateNormalDiag(tf.zeros([1, configs.LATENT_DIM]))
+
+    with pytest.raises(ValueError, match=r"not one per row\. Received: tfp.distri"):
+        configs.build(prior=OfRows(configs.LATENT_DIM))
+
+
+def test_a_network_without_inputs():
+    class Subclassed(keras.Model):
+        def call(self, x):
+            return x
+
+    _, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
+    with pytest.raises(ValueError, match=r"`keras.Sequential.*Received: Subclassed"):
+        zoo.VAE(Subclassed(), decoder, configs.LATENT_DIM)
+
+
+def test_single_batches_are_checked_too(vae, digits):
+    for use in (vae.train_on_batch, vae.test_on_batch, vae.predict_on_batch):
+        with refused(vae, "must lie in"):
+            use(digits * 2)
+
+
+def test_several_arrays_are_no_data(vae, digits):
+    for use in (vae.fit, vae.evaluate, vae.predict):
+        for several in ((digits, digits), [digits], list(digits)):
+            with refused(vae, r"must be one array.*Received: a (list|tuple) of arrays"):
+                use(several)
+
+
+def test_labels_beside_images_are_not_lost(digits):
+    model = configs.semi_supervised_vae()
+    model.compile("adam", jit_compile=False)
+    with refused(model, r"Received: a pair \(x, y\)"):
+        model.fit(digits, configs.LABELS[:64])
+
+
+@pytest.mark.parametrize("name", ["likelihood", "prior", "posterior"])
+def test_a_head_is_not_exchanged(vae, name):
+    with pytest.raises(AttributeError, match=f"`{name}` of a VAE is fixed"):
+        setattr(vae, name, zoo.Normal(0.1))
 
 
 def test_a_shape_is_a_tuple():

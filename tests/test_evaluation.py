@@ -71,7 +71,9 @@ def test_an_image_is_encoded_once_for_all_its_samples(cls, digits, eager_functio
             return x
 
     encoder, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
-    model = cls(keras.Sequential([encoder, Counter()]), decoder, configs.LATENT_DIM)
+    layers = () if cls is zoo.VAE else ((2,), (8,))
+    encoder = keras.Sequential([encoder, Counter()])
+    model = cls(encoder, decoder, configs.LATENT_DIM, *layers)
     model.encode(digits)
     runs.clear()
     model.log_prob(digits, num_importance_samples=6, chunk=2)
@@ -202,7 +204,7 @@ def test_data_sets_give_what_arrays_give(vae, digits, labels):
 
 
 def test_codes_of_a_data_set_are_those_of_its_images(digits):
-    ladder = configs.build(zoo.LadderVAE)
+    ladder = configs.ladder(zoo.LadderVAE)
     codes = evaluation.encode(ladder, digits, batch_size=24)
     for code, expected in zip(codes, ladder.encode(digits), strict=True):
         # Matrix products of another size may round differently.

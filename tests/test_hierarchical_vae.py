@@ -366,7 +366,8 @@ def test_fit_lowers_the_loss(cls, num_layers, num_samples):
 @BOTH
 def test_one_layer_is_the_vae(cls):
     vae = build()
-    model = build(cls, posterior=zoo.DiagonalNormal(LATENT_DIM))
+    alone = {"upper_dims": (), "upper_units": ()}
+    model = build(cls, posterior=zoo.DiagonalNormal(LATENT_DIM), **alone)
     model.set_weights(vae.get_weights())
     x = BINARY[:4]
     np.testing.assert_array_equal(weights(model, x, 3), weights(vae, x, 3))
@@ -396,7 +397,10 @@ def test_conditional_normal_equals_numpy(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"upper_dims": (2,)}, r"Received: upper_dims=\(2,\), upper_units=\(\)"),
+        (
+            {"upper_dims": (2,), "upper_units": ()},
+            r"Received: upper_dims=\(2,\), upper_units=\(\)",
+        ),
         (
             {**THREE_LAYERS, "prior": zoo.StandardNormal(5)},
             r"`StandardNormal` must have latent_dim=2\. Received: latent_dim=5",

@@ -131,6 +131,11 @@ def check_source(source, fields: dict[str, Field]) -> None:
         wanted = "Data must be an array: `np.asarray(x)` makes one of nested lists."
         require(not isinstance(source[0], list | float | int), wanted, type(source[0]))
         refuse_weights(*source[2:])
+        pair = len(source) > 1 and fields.keys() != {"x"}
+        name = next((name for name in fields if name != "x"), None)
+        wanted = f'Data must be dicts: `.map(lambda x, y: {{"x": x, "{name}": y}})`.'
+        good = isinstance(source[0], dict) or not pair
+        require(good, wanted, "a pair (x, y)")
         check_source(source[0], fields)
     elif isinstance(source, keras.utils.PyDataset):
         check_source(source[0], fields)
@@ -171,6 +176,13 @@ def check_codes(codes, fields: dict[str, Field]) -> tuple[list[tf.Tensor], tf.Te
     return rows, tf.shape(codes[0])[: leading[0].rank]
 
 
+def refuse_lists(data) -> None:
+    """Raises a ValueError if data are several arrays one beside another."""
+    listed = isinstance(data, list | tuple) and any(hasattr(a, "shape") for a in data)
+    wanted = "Data must be one array, a dict of arrays or a data set."
+    require(not listed, wanted, f"a {type(data).__name__} of arrays")
+
+
 def refuse_weights(*weights) -> None:
     """Raises a ValueError if there are weights of samples or of classes."""
     names = "`sample_weight` and `class_weight` are not supported: the objective "
@@ -203,6 +215,10 @@ def check_networks(model) -> None:
         wanted = f"`{name}` must be a head, a layer such as `zoo.{example}`."
         require(isinstance(head, keras.layers.Layer), wanted, repr(head))
     for name, network in {"encoder": encoder, "decoder": decoder}.items():
+        wanted = f"`{name}` must be a sequential or functional Keras model; of another "
+        wanted += "one `keras.Sequential([keras.Input(shape), network])` makes one."
+        known = isinstance(network, keras.Sequential) or hasattr(network, "outputs")
+        require(known, wanted, type(network).__name__)
         wanted = f"`{name}` must know its input shape: start it with a `keras.Input`."
         require(network.built, wanted, f"{name}={network.name}")
     wanted = "`encoder` must return features of shape [batch, H], no mean and variance"
@@ -218,13 +234,21 @@ def check_networks(model) -> None:
     wanted = f"`decoder` must return {_shown('batch', *params)} for {of}."
     require(decoder.output_shape[1:] == params, wanted, f"{decoder.output_shape=}")
     wanted = f"`decoder` must return logits for {of}: end it without a sigmoid."
-    last = last_activation(decoder)
-    require(not likelihood.takes_logits or last != "sigmoid", wanted, f"{last} last")
+    low, high = range_of_outputs(decoder) if likelihood.takes_logits else (0.0, 0.0)
+    probabilities = 0.0 <= low < high <= 1.0
+    require(not probabilities, wanted, f"outputs from {low:.2g} to {high:.2g}")
     heads = (model.posterior_head, model.latent_dim), (model.prior_head, model.top_dim)
     for head, dim in heads:
         latent_dim = getattr(head, "latent_dim", dim)
         wanted = f"`{type(head).__name__}` must have latent_dim={dim}."
         require(latent_dim == dim, wanted, f"{latent_dim=}")
+
+
+def range_of_outputs(decoder) -> tuple[float, float]:
+    """The least and the greatest output for latents that are far apart."""
+    shape = [8, decoder.input_shape[-1]]
+    outputs = decoder(tf.random.stateless_normal(shape, [0, 0], stddev=10.0))
+    return float(tf.reduce_min(outputs)), float(tf.reduce_max(outputs))
 
 
 def last_activation(network) -> str | None:

@@ -7,6 +7,7 @@ each of B images lie on the batch axis, as rows k * B + b.
 
 from functools import cached_property
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -19,7 +20,9 @@ DRAWS = "num_importance_samples"
 
 def seed_words(seed) -> tf.Tensor:
     """A 64-bit integer seed as the `int32[2]` that stateless sampling wants."""
-    checks.require(seed is not None, "`seed` must be an integer.", seed)
+    dtype = seed.dtype if hasattr(seed, "dtype") else np.asarray(seed).dtype
+    whole = tf.as_dtype(dtype).is_integer
+    checks.require(whole, "`seed` must be an integer.", repr(seed))
     return tf.bitcast(tf.cast(seed, tf.int64), tf.int32)
 
 

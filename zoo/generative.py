@@ -151,6 +151,7 @@ class GenerativeModel(Model):
         Raises a ValueError if codes are whole numbers, or `steps` less than two.
         """
         checks.at_least(2, steps=steps)
+        x_0, given = self._as_batch(x_0, given)
         ends = list(zip(self.encode(x_0, given), self.encode(x_1, given)))
         whole = [z.dtype.name for z, _ in ends if z.dtype.is_integer]
         checks.require(not whole, "Codes must not be whole numbers.", whole)

@@ -108,6 +108,9 @@ class LatentVariableModel(GenerativeModel):
         terms = self.objective(draw, log_p, self.step)
         wanted = "`objective` must return a dict of terms by name."
         checks.require(isinstance(terms, dict), wanted, type(terms).__name__)
+        taken = {"loss", "elbo", "rate"} & terms.keys()
+        wanted = "Terms must not be called as a metric of another value is."
+        checks.require(not taken, wanted, ", ".join(taken))
         return {**terms, **draw.terms}
 
     def reports(self, draw: Draw) -> dict[str, tf.Tensor]:

@@ -82,8 +82,10 @@ class Model(Configured, Trainer, metaclass=Completed):
 
     def __setattr__(self, name, value):
         """As in Keras, but what weights and graphs were made of cannot be exchanged."""
-        settable = isinstance(getattr(type(self), name, None), property)
-        if vars(self).get("built") and not settable and self.is_fixed(name):
+        own = getattr(type(self), name, None)
+        settable = not vars(self).get("built") or isinstance(own, property)
+        hook = inspect.isfunction(own) and isinstance(value, keras.layers.Layer)
+        if not settable and (hook or self.is_fixed(name)):
             raise AttributeError(
                 f"`{name}` of a {type(self).__name__} is fixed: make another model; of "
                 "this one, `objective` alone may be exchanged, where it takes one."

@@ -120,7 +120,8 @@ def find(name_or_path: str | os.PathLike) -> Path:
         hint = "`keras.saving.load_model` loads a .keras file. "
     raise FileNotFoundError(
         f"No pretrained entry {str(name_or_path)!r}. {hint}"
-        f"Known: {', '.join(known) or 'none'}; or give the path of an entry's folder."
+        f"Known: {', '.join(known) or 'none'}; or give the path of an entry's folder, "
+        "such as `zoo.presets.save(model, path)` makes."
     )
 
 

@@ -28,7 +28,8 @@ class Trainer(internals.PipelineUser):
     def fit(self, x=None, *args, **kwargs):
         kwargs |= _by_name(keras.Model.fit, args)
         checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
-        self.check(x)
+        checks.refuse_lists(x)
+        self.check(x if kwargs.get("y") is None else (x, kwargs["y"]))
         if kwargs.get("validation_data") is not None:
             self.check(kwargs["validation_data"])
         y = kwargs.get("y")
@@ -37,6 +38,10 @@ class Trainer(internals.PipelineUser):
         checks.require(not (alone and self.compiled and self._compares), wanted, y)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
+        wanted = "A data set without an end needs `steps_per_epoch`, of the recipes' "
+        wanted += "streams `steps_per_epoch(images, batch_size)`."
+        ends = kwargs.get("steps_per_epoch") or not is_endless(x)
+        checks.require(ends, wanted, x)
         callbacks = kwargs.get("callbacks")
         own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks or []))
         one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
@@ -57,13 +62,27 @@ class Trainer(internals.PipelineUser):
     def evaluate(self, x=None, *args, **kwargs):
         kwargs |= _by_name(keras.Model.evaluate, args)
         checks.refuse_weights(kwargs.get("sample_weight"))
+        checks.refuse_lists(x)
         self.check(x)
         inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
         kwargs["callbacks"] = _with_progress(kwargs.get("callbacks"))
         with self._executing(None if inside_fit else kwargs.get("steps")):
             return super().evaluate(x, **kwargs)
 
+    def train_on_batch(self, x, *args, **kwargs):
+        self.check(x)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        self.check(x)
+        return super().test_on_batch(x, *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        self.check(x)
+        return super().predict_on_batch(x)
+
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        checks.refuse_lists(x)
         self.check(x)
         arrays = x.values() if isinstance(x, dict) else [x]
         if not steps and all(isinstance(a, (np.ndarray, tf.Tensor)) for a in arrays):
@@ -250,6 +269,12 @@ def takes(iterator) -> bool:
         isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None
         for spec in tf.nest.flatten(iterator.element_spec)
     )
+
+
+def is_endless(dataset) -> bool:
+    """Whether it is a data set that is known to have no end."""
+    plain = isinstance(dataset, tf.data.Dataset)
+    return plain and bool(dataset.cardinality() == tf.data.INFINITE_CARDINALITY)
 
 
 def untuned(dataset):

@@ -50,6 +50,7 @@ class VAE(LatentVariableModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.at_least(1, latent_dim=latent_dim)
         self.encoder = encoder
         self.decoder = decoder
         self.latent_dim = latent_dim
@@ -70,7 +71,11 @@ class VAE(LatentVariableModel):
         """p(z), event shape `[D]`, for one row or one for each image."""
         if not self.prior_head.built:
             self.prior_head.build(self.encoder.input_shape)
-        return self.prior_head.distribution(self)
+        prior = self.prior_head.distribution(self)
+        wanted = "`prior` must be one distribution of event shape [D], not one per row."
+        checks.check_distribution("The prior", prior)
+        checks.require(prior.batch_shape.rank == 0, wanted, prior)
+        return prior
 
     def posterior(self, features) -> tfd.Distribution:
         """q(z|x), batch shape `[B]`, event shape `[D]`."""

@@ -82,13 +82,12 @@ def batches(
             rows = element[0] if isinstance(element, tuple) else element
             model.check(rows)
             rows = rows if isinstance(rows, dict) else {"x": rows}
-            rows = {k: tf.cast(rows[k], f.dtype) for k, f in model.fields.items()}
+            rows = checks.completed(rows, model.fields, len(rows["x"]))
             yield rows.pop("x"), rows
         return
+    checks.at_least(1, batch_size=batch_size)
     model.check(data)
     for start in range(0, len(x), batch_size):
-        rows = {
-            name: tf.constant(data[name][start : start + batch_size], field.dtype)
-            for name, field in model.fields.items()
-        }
+        rows = {name: part[start : start + batch_size] for name, part in data.items()}
+        rows = checks.completed(rows, model.fields, len(rows["x"]))
         yield rows.pop("x"), rows
