@@ -32,22 +32,22 @@ def serve(path: str, host: str, port: int) -> None:
         FileNotFoundError, ValueError: as `recipes.explorer.views.load`.
         OSError: if the port is busy.
     """
-    listener = listen(host, port)
-    explorer, port = load(path), listener.getsockname()[1]
+    with listen(host, port) as listener:
+        explorer, port = load(path), listener.getsockname()[1]
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_):
-        print(f"{explorer.name}: http://{host}:{port}, until Ctrl-C.", flush=True)
-        yield
+        @contextlib.asynccontextmanager
+        async def lifespan(_):
+            print(f"{explorer.name}: http://{host}:{port}, until Ctrl-C.", flush=True)
+            yield
 
-    config = uvicorn.Config(
-        make_app(explorer, lifespan),
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-    )
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run([listener])
+        config = uvicorn.Config(
+            make_app(explorer, lifespan),
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run([listener])
 
 
 def make_app(explorer: Explorer, lifespan=None) -> Starlette:

@@ -12,6 +12,7 @@ from recipes.runs import evaluation_images
 from zoo.checks import require
 
 SLIDERS = 10
+ACTIVE = 0.01  # variance of a code above which a latent is active
 CODED = 1000  # test images whose codes say which latents are active, and how far
 SAMPLES = 40
 STEPS = 9  # of an interpolation, its ends included
@@ -59,7 +60,7 @@ class Explorer:
             "name": self.name,
             "class": self.record["class"],
             "data": data["source"],
-            "pixels": "binarised" if data["binarise"] else "in [0, 1]",
+            "pixels": "binarised" if data["binarise"] else "pixels in [0, 1]",
             "parameters": self.record["parameters"],
             "layers": len(latents),
             "nll": self.record.get("metrics", {}).get("nll"),
@@ -75,14 +76,16 @@ class Explorer:
     def sliders(self) -> list[dict]:
         """The most active dimensions of the top layer, and how far test codes go.
 
-        None where latents are maps, or where there are none.
+        None where latents are maps, or none is active.
         """
         if self.codes is None:
             return []
         low, high = self.codes.min(axis=0), self.codes.max(axis=0)
+        variance = self.codes.var(axis=0)
         return [
             {"dimension": int(i), "low": float(low[i]), "high": float(high[i])}
             for i in figures.most_active(self.codes, SLIDERS)
+            if variance[i] > ACTIVE
         ]
 
     def map(self) -> dict | None:

@@ -190,14 +190,13 @@ ask("about", {}, (found) => {
   about = found;
   document.title = about.name;
   $("name").textContent = about.name;
-  const nll = about.nll ? `test NLL ${about.nll.value.toFixed(2)} nats` : "";
   const size = `${about.parameters.toLocaleString("en")} parameters`;
-  $("about").textContent = [about.class, about.data, about.pixels, size, nll].filter(Boolean).join(" · ");
+  $("about").textContent = [about.class, about.data, about.pixels, size].join(" · ");
   $("class").hidden = !about.classes;
   for (let i = 0; i < about.classes; i++) $("label").add(new Option(i));
   $("latents").hidden = !about.sliders.length;
-  const below = "The top layer's most active latents; the layers below follow in the mean.";
-  $("follow").textContent = about.layers > 1 ? below : "The most active latents, as far as the codes of test images go.";
+  const below = about.layers > 1 ? " of the top layer; those below follow in the mean" : "";
+  $("follow").textContent = `The most active latents${below}. Sliders go as far as the codes of test images.`;
   makeSliders();
   $("plane").hidden = !about.map;
   if (about.map) $("map").src = about.map.image;
