@@ -25,6 +25,8 @@ from recipes.explorer import app, pictures, views
 from tests import configs, small_models
 from tests.browser import Browser
 
+pytestmark = pytest.mark.xdist_group("explorer")  # one process for all its tests
+
 ROOT = Path(__file__).parent.parent
 MODELS = {
     "one layer": configs.build,
@@ -221,20 +223,17 @@ def test_labels_are_those_of_the_classes(label, digits):
 
 
 @contextlib.contextmanager
-def served(path, *options):
-    """The command's process and its page's address."""
+def served(path):
+    """The address of the page that the command serves; Ctrl-C ends it cleanly."""
     command = [sys.executable, "-m", "recipes", "explore", str(path), "--port", "0"]
-    with subprocess.Popen(
-        [*command, *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
         try:
-            yield process, re.search(r"http://\S+:\d+", process.stdout.readline())[0]
+            yield re.search(r"http://\S+:\d+", process.stdout.readline())[0]
         finally:
-            process.kill()
+            process.send_signal(signal.SIGINT)
+            _, remarks = process.communicate(timeout=30)
+        assert (process.returncode, remarks) == (0, "")
 
 
 @pytest.fixture(scope="module")
@@ -244,37 +243,47 @@ def entry(tmp_path_factory, digits):
     return zoo.presets.save(model, path, record(model, digits))
 
 
-def test_the_command_serves_refuses_and_ends(entry):
-    with served(entry) as (process, url):
-        assert url.startswith("http://127.0.0.1:")
-        page = requests.get(url, timeout=30)
-        assert "default-src 'self'" in page.text
-        assert not re.search(r"https?://", page.text)
-        question = {"seed": 1, "label": 3}
-        found = requests.post(f"{url}/ask/samples", json=question, timeout=60).json()
-        assert len(found["images"]) == views.SAMPLES
-        for path, code in (
-            ("ask/samples", 400),
-            ("ask/model", 404),
-            ("ask/__init__", 404),
-            ("..%2f..%2fcli.py", 404),
-        ):
-            answer = requests.post(f"{url}/{path}", data="{}", timeout=30)
-            assert answer.status_code in (code, 405), path
-            assert answer.json()["error"]
-        assert requests.get(f"{url}/..%2fapp.py", timeout=30).status_code == 404
-        large = requests.post(
-            f"{url}/ask/encode", data=bytes(app.MAX_BODY + 1), timeout=30
-        )
-        assert (large.status_code, list(large.json())) == (413, ["error"])
-        port = url.rpartition(":")[2]
-        again = CliRunner().invoke(cli.app, ["explore", str(entry), "--port", port])
-        assert str(again.exception) == (
-            f"Cannot listen: Address already in use. Received: 127.0.0.1:{port}"
-        )
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
-        assert process.stderr.read() == ""
+@pytest.fixture(scope="module")
+def url(entry):
+    with served(entry) as url:
+        yield url
+
+
+def test_the_page_asks_nothing_of_the_internet(url):
+    assert url.startswith("http://127.0.0.1:")
+    page = requests.get(url, timeout=30).text
+    assert "default-src 'self'" in page
+    for file in ("", *re.findall(r'(?:src|href)="(\w+\.\w+)"', page)):
+        text = requests.get(f"{url}/{file}", timeout=30).text
+        assert not re.search(r"""https?:|["'(`]//""", text), file
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("ask/samples", b"{}", 400),
+        ("ask/encode", bytes(app.MAX_BODY + 1), 413),
+        ("ask/model", b"{}", 404),
+        ("ask/__init__", b"{}", 404),
+        ("ask/..%2f..%2fcli.py", b"{}", 405),
+    ],
+)
+def test_refusals_are_json(url, path, body, code):
+    answer = requests.post(f"{url}/{path}", data=body, timeout=30)
+    assert (answer.status_code, list(answer.json())) == (code, ["error"])
+
+
+@pytest.mark.parametrize("path", ["..%2fapp.py", "%2e%2e/app.py", "%2fetc/passwd"])
+def test_no_path_leaves_the_pages_folder(url, path):
+    assert requests.get(f"{url}/{path}", timeout=30).status_code == 404
+
+
+def test_a_busy_port_is_one_clear_line(url, entry):
+    port = url.rpartition(":")[2]
+    again = CliRunner().invoke(cli.app, ["explore", str(entry), "--port", port])
+    assert str(again.exception) == (
+        f"Cannot listen: Address already in use. Received: 127.0.0.1:{port}"
+    )
 
 
 @pytest.mark.parametrize("name", ["no_such_entry", "../../etc", "vae_mnist/figures"])
@@ -294,8 +303,8 @@ browser = pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium h
 
 
 @browser
-def test_the_page_in_a_browser(entry):
-    look_at(entry)
+def test_the_page_in_a_browser(url):
+    look_at(url)
 
 
 @browser
@@ -304,12 +313,13 @@ def test_the_page_in_a_browser(entry):
     "name", ["vae_mnist", "ladder_vae_mnist", "conditional_vae_mnist"]
 )
 def test_the_page_of_a_shipped_entry_in_a_browser(name):
-    look_at(name)
+    with served(name) as url:
+        look_at(url)
 
 
-def look_at(path) -> None:
+def look_at(url: str) -> None:
     """Moves a slider, draws, chooses a class and a seed; every picture follows."""
-    with served(path) as (_, url), contextlib.closing(Browser(url)) as page:
+    with contextlib.closing(Browser(url)) as page:
         page.wait(
             "$('line').children.length == 9 && $('samples').children.length == 40"
         )

@@ -78,19 +78,20 @@ function moveTo(code) {
 
 $("map").addEventListener("click", (event) => {
   const { codes } = about.map;
-  const cell = (place, size) => Math.min(Math.floor((codes.length * place) / size), codes.length - 1);
+  const last = codes.length - 1;
+  const cell = (place, size) => Math.min(Math.floor((codes.length * place) / size), last);
   const column = cell(event.offsetX, $("map").clientWidth);
   moveTo(codes[cell(event.offsetY, $("map").clientHeight)][column]);
 });
 
 // An image.
 
-function encode(chosen) {
+function encode(chosen, move = true) {
   ask("encode", { image: chosen, label: label() }, (found) => {
     image = found.image;
     $("seen").src = image;
     if (found.reconstruction) $("reconstruction").src = found.reconstruction;
-    if (found.z) moveTo(found.z);
+    if (found.z && move) moveTo(found.z);
     $("score").innerHTML = `<strong>${found.score.toFixed(1)} nats</strong>`;
     $("score").append(`${about.score}. ${typical()}`);
     ends.first ??= image;
@@ -100,12 +101,16 @@ function encode(chosen) {
 
 function typical() {
   if (!about.nll) return "";
-  return `Test images have ${(-about.nll.value).toFixed(1)} on average (${about.nll.protocol}).`;
+  const mean = (-about.nll.value).toFixed(1);
+  return `Test images have ${mean} on average (${about.nll.protocol}).`;
 }
 
 function test() {
   ask("test", { index: Number($("test").value) }, (found) => {
-    if (about.classes) $("label").value = found.label;
+    if (about.classes && found.label !== label()) {
+      $("label").value = found.label;
+      sample();
+    }
     clear();
     encode(found.image);
   });
@@ -117,7 +122,8 @@ $("file").addEventListener("change", () => {
   const [file] = $("file").files;
   if (!file) return;
   if (file.size > MAX_FILE) {
-    complain(`An image file must have at most ${MAX_FILE} bytes. Received: ${file.size} bytes`);
+    const wanted = `An image file must have at most ${MAX_FILE} bytes.`;
+    complain(`${wanted} Received: ${file.size} bytes`);
     return;
   }
   const reader = new FileReader();
@@ -179,8 +185,8 @@ function sample() {
 
 $("seed").addEventListener("change", sample);
 $("label").addEventListener("change", () => {
-  decode();
-  interpolate();
+  decode(); // the same code in another class
+  encode(image, false);
   sample();
 });
 
@@ -195,8 +201,9 @@ ask("about", {}, (found) => {
   $("class").hidden = !about.classes;
   for (let i = 0; i < about.classes; i++) $("label").add(new Option(i));
   $("latents").hidden = !about.sliders.length;
-  const below = about.layers > 1 ? " of the top layer; those below follow in the mean" : "";
-  $("follow").textContent = `The most active latents${below}. Sliders go as far as the codes of test images.`;
+  const lower = " of the top layer; those below follow in the mean";
+  const which = `The most active latents${about.layers > 1 ? lower : ""}.`;
+  $("follow").textContent = `${which} Sliders go as far as the codes of test images.`;
   makeSliders();
   $("plane").hidden = !about.map;
   if (about.map) $("map").src = about.map.image;
