@@ -318,7 +318,7 @@ def test_the_page_of_a_shipped_entry_in_a_browser(name):
 
 
 def look_at(url: str) -> None:
-    """Moves a slider, draws, chooses a class and a seed; every picture follows."""
+    """Moves a slider, draws, chooses class, seed and file; every picture follows."""
     with contextlib.closing(Browser(url)) as page:
         page.wait(
             "$('line').children.length == 9 && $('samples').children.length == 40"
@@ -342,12 +342,29 @@ def look_at(url: str) -> None:
             before = page.see(shown)
             change()
             page.wait(f"({shown}) != {json.dumps(before)}")
+        before = page.see("$('seen').src")
+        upload(page, f"[Uint8Array.from({list(png(8, 8))})]")
+        page.wait(f"$('seen').src != {json.dumps(before)}")
         assert "nats" in page.see("$('score').textContent")
         assert not page.see("$('error').textContent")
+        upload(page, "['no image']")
+        page.wait("$('error').textContent.includes('PNG or JPEG file')")
+        upload(page, "[new Uint8Array(5e6)]")
+        page.wait("$('error').textContent.includes('Received: 5000000 bytes')")
         choose(page, "seed", -1)
         page.wait("$('error').textContent.includes('A seed is a whole number')")
         assert not page.errors
         assert all(found.startswith((url, "data:")) for found in page.urls)
+
+
+def upload(page, parts: str) -> None:
+    """Chooses a file of such parts, as a person does in the dialogue."""
+    page.see(f"""{{
+        const chosen = new DataTransfer();
+        chosen.items.add(new File({parts}, "file"));
+        $('file').files = chosen.files;
+        $('file').dispatchEvent(new Event('change'));
+    }}""")
 
 
 def choose(page, element: str, value: int) -> None:

@@ -121,6 +121,7 @@ $("test").addEventListener("change", test);
 $("file").addEventListener("change", () => {
   const [file] = $("file").files;
   if (!file) return;
+  $("file").value = ""; // so that the same one may be chosen again
   if (file.size > MAX_FILE) {
     const wanted = `An image file must have at most ${MAX_FILE} bytes.`;
     complain(`${wanted} Received: ${file.size} bytes`);
@@ -129,7 +130,6 @@ $("file").addEventListener("change", () => {
   const reader = new FileReader();
   reader.onload = () => encode(reader.result);
   reader.readAsDataURL(file);
-  $("file").value = "";
 });
 
 const pen = $("drawing").getContext("2d");
