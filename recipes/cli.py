@@ -218,6 +218,28 @@ def serve(
 
 
 @app.command()
+def explore(
+    path: EntryPath,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0: for other machines too.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 7860,
+) -> None:
+    """Open a page that moves an entry's latents, until Ctrl-C.
+
+    It also encodes and scores images, draws samples and interpolates. It asks nothing
+    of the internet. Port 0 is any that is free.
+    """
+    start_tensorflow()
+    try:
+        from recipes.explorer.app import serve
+    except ModuleNotFoundError as error:
+        wanted = "The explorer needs: pip install 'vae-zoo[explore]'"
+        raise RuntimeError(f"{error}. {wanted}") from None
+    serve(path, host, port)
+
+
+@app.command()
 def results() -> None:
     """Write the table of docs/results.md anew from the entries' records."""
     console.print(str(update_results()), highlight=False)

@@ -102,7 +102,7 @@ def traversal(
     Of several latent layers the top one moves, and those below follow in the mean.
     """
     top = model.encode(images, given)[0].numpy()
-    order = np.argsort(-top.var(axis=0))[:rows]
+    order = most_active(top, rows)
     steps = np.linspace(-3, 3, 11, dtype=np.float32)
     asked = model.given_fields.keys() & (given or {}).keys()
     same = {name: np.repeat(given[name][:1], len(steps), axis=0) for name in asked}
@@ -112,6 +112,11 @@ def traversal(
         z[:, dimension] = steps
         rows.append(model.decode(z, given=same).numpy())
     return grid(rows, [f"z[{dimension}]" for dimension in order])
+
+
+def most_active(codes: np.ndarray, count: int) -> np.ndarray:
+    """The dimensions of codes `[N, D]` that vary most, first the most, `[count]`."""
+    return np.argsort(-codes.var(axis=0))[:count]
 
 
 def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> Figure:
@@ -194,14 +199,18 @@ def _show_decoded(axes, model, points: np.ndarray) -> None:
 
 
 def decoded_grid(model: zoo.GenerativeModel, side: int = 17) -> Figure:
-    """Images of a latent space of two dimensions, the first to the right.
+    """Images of a latent space of two dimensions, at the codes of `plane`."""
+    return grid(list(model.decode(plane(side)).numpy()))
+
+
+def plane(side: int) -> np.ndarray:
+    """Codes `[side, side, 2]` of two dimensions, the first to the right.
 
     The lines of the grid hold equal shares of the prior N(0, I), outermost 1 %.
     """
     steps = NormalDist().inv_cdf
     steps = np.float32([steps(p) for p in np.linspace(0.01, 0.99, side)])
-    codes = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1)
-    return grid(list(model.decode(codes).numpy()))
+    return np.stack(np.meshgrid(steps, steps[::-1]), axis=-1)
 
 
 def history(epochs: Sequence[dict]) -> Figure:

@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ try:
     from recipes.server.grpc_api import make_server
     from recipes.server.rest import make_app
     from recipes.server.servable import Servable
+    from recipes.web import listen
 except ModuleNotFoundError as error:
     sys.exit(f"{error}. The server needs: pip install 'vae-zoo[serving]'")
 
@@ -66,18 +66,6 @@ def serve(name: str, base: Path, host: str, grpc_port: int, rest_port: int) -> N
     )
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listener])
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket."""
-    try:
-        listener = socket.create_server((host, port))
-    except OSError as error:
-        why = error.strerror.partition(" (")[0]  # Python appends the address
-        raise OSError(f"Cannot listen: {why}. Received: {host}:{port}") from None
-    # asyncio forgets it for such sockets: every answer would wait for 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def greeting(servable: Servable, host: str, grpc_port: int, rest_port: int) -> str:

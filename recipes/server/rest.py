@@ -16,6 +16,7 @@ from tensorflow_serving.apis import model_pb2
 from recipes.server.saved_model import DTYPES
 from recipes.server.servable import Refused, Servable, check_names, require
 from recipes.server.tensors import MAX_BYTES, from_json
+from recipes.web import bounded_body
 
 HTTP = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -32,7 +33,7 @@ def make_app(servable: Servable, pool: Executor, lifespan) -> Starlette:
     """The application; it runs the model in the pool, `lifespan` around all of it."""
 
     async def predict(request: Request) -> JSONResponse:
-        spec, body = model_spec(request), await bounded_body(request)
+        spec, body = model_spec(request), await bounded_body(request, MAX_BYTES)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, answer, servable, spec, body)
 
@@ -69,19 +70,6 @@ def model_spec(request: Request) -> model_pb2.ModelSpec:
         require(short, "A version is a number of at most 18 digits.", named["version"])
         spec.version.value = int(named["version"])
     return spec
-
-
-async def bounded_body(request: Request) -> bytes:
-    """The body; more than `MAX_BYTES` are not read."""
-    too_large = HTTPException(413, f"A request must have at most {MAX_BYTES} bytes.")
-    if int(request.headers.get("content-length", 0)) > MAX_BYTES:
-        raise too_large
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BYTES:
-            raise too_large
-    return bytes(body)
 
 
 def answer(servable: Servable, spec: model_pb2.ModelSpec, body: bytes) -> JSONResponse:
