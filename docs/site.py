@@ -14,11 +14,11 @@ from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
-    *("README.md", "GLOSSARY.md", "CONTRIBUTING.md", "docs/*.md"),
+    *("README.md", "GLOSSARY.md", "CONTRIBUTING.md", "docs/*.md", "docs/*.css"),
     *("saved_models/*/README.md", "saved_models/*/figures/*.png"),
     *("benchmarks/*.png", "benchmarks/*.json", "recipes/results/*/*"),
 )
-NOTEBOOKS = ()
+NOTEBOOKS = ("first_vae", "own_variant", "entry_to_endpoint")
 PAPERS = (ROOT / "zoo" / "vae.py", *sorted(ROOT.glob("zoo/variants/[a-z]*.py")))
 TOOLS = ("datasets", "pipelines", "streaming", "figures", "runs", "publish")
 LINK = re.compile(r"(?<=\]\()[^)#\s]+")
@@ -78,6 +78,7 @@ def notebooks() -> dict[str, str | bytes]:
         text, more = MarkdownExporter().from_filename(
             str(ROOT / f"{path}.ipynb"), resources=options
         )
+        text = text.replace("%matplotlib inline\n", "")
         pages[f"{path}.md"] = text
         for picture, pixels in more["outputs"].items():
             pages[f"docs/notebooks/{picture}"] = pixels
@@ -133,10 +134,11 @@ def reference() -> dict[str, str]:
 
 def entries() -> dict[str, str]:
     """The recipes as they stand."""
-    return {
-        f"recipes/entries/{path.stem}.md": f"# {path.stem}\n```python\n{path.read_text()}```"
-        for path in ROOT.glob("recipes/entries/[a-z]*.py")
-    }
+    pages = {}
+    for path in ROOT.glob("recipes/entries/[a-z]*.py"):
+        text = f"# {path.stem}\n```python\n{path.read_text()}```"
+        pages[f"recipes/entries/{path.stem}.md"] = text
+    return pages
 
 
 def records() -> dict[str, str]:
