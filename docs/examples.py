@@ -1,11 +1,16 @@
 """Reads docstrings as the zoo writes them: what follows `Example:` is Python."""
 
+import logging
 import re
 import textwrap
 
 import griffe
 
 EXAMPLE = re.compile(r"^Example:\n((?: +\S.*\n?|\n)+)", flags=re.MULTILINE)
+JOINED = re.compile(
+    r"^(?! |Args:|Attributes:|Example:|Raises:|Returns:)(.+)\n {4}", flags=re.MULTILINE
+)
+log = logging.getLogger("mkdocs.docstrings")  # a warning ends the build
 
 
 def fenced(found: re.Match) -> str:
@@ -19,4 +24,6 @@ class Examples(griffe.Extension):
     def on_instance(self, *, obj: griffe.Object, **kwargs) -> None:
         if obj.docstring:
             text = obj.docstring.value
+            if JOINED.search(text):
+                log.warning("%s: no empty line between text and formula", obj.path)
             obj.docstring.value = EXAMPLE.sub(fenced, text)

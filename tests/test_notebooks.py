@@ -1,6 +1,7 @@
 """The notebooks of docs/: their cells run, and what they have stored is fit to show."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ MAGIC = "%matplotlib inline\n"  # Jupyter's own
 ORDER = ("first_vae", "own_variant", "entry_to_endpoint")
 
 
-def cells(name: str) -> list[dict]:
+def cells(name: str, kind: str = "code") -> list[dict]:
     notebook = json.loads((FOLDER / f"{name}.ipynb").read_text())
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
 
 
 def test_there_are_no_others():
@@ -48,3 +49,10 @@ def test_what_is_stored_is_whole_and_small(name):
         text = "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
         for machine in ("/tmp", "/home", "/root", "site-packages", "127.0.0.1:"):
             assert machine not in text
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_every_link_leads_somewhere(name):
+    text = "".join("".join(cell["source"]) for cell in cells(name, "markdown"))
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (FOLDER / target).exists(), target
