@@ -91,7 +91,7 @@ def class_of(paper: Path) -> str:
 
 
 def family() -> dict[str, str]:
-    """A page for each model: its docstring, and its entries."""
+    """A page for each model: its docstring, its entries and its file."""
     trained = {}
     for record in sorted(ROOT.glob("saved_models/*/metadata.json")):
         kind = json.loads(record.read_text())["class"]
@@ -108,6 +108,7 @@ def family() -> dict[str, str]:
             folder = f"../saved_models/{entry}"
             lines.append(f"\n[`{entry}`]({folder}/README.md)\n")
             lines.append(f"![its samples]({folder}/figures/samples.png)")
+        lines.append(f"\n## Source\n```python\n{paper.read_text()}```")
         pages[f"family/{name}.md"] = "\n".join(lines)
     return pages
 
