@@ -44,4 +44,4 @@ $(READY): requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .peers runs
+	rm -rf $(VENV) .peers build runs

@@ -26,7 +26,7 @@ def test_there_are_no_others():
     [
         "first_vae",
         pytest.param("own_variant", marks=pytest.mark.slow),
-        pytest.param("entry_to_endpoint", marks=pytest.mark.xdist_group("server")),
+        "entry_to_endpoint",
     ],
 )
 def test_the_cells_run(name):
