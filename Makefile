@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs notebooks bench clean
 
 demo: $(READY)  ## load, check, train, measure, draw, save and serve, in minutes
 	$(BIN)/python -m recipes demo
@@ -15,6 +15,16 @@ test: $(READY)  ## the whole fast test suite
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(READY) $(VENV)/.docs  ## the site, in build/site
+	$(BIN)/mkdocs build
+
+notebooks: $(READY) $(VENV)/.docs  ## run anew, with their outputs kept
+	PYTHONPATH=$(CURDIR) $(BIN)/python docs/run_notebooks.py
+
+$(VENV)/.docs: $(READY) pyproject.toml
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
 
 bench: $(READY) .peers/.ready  ## speed and memory beside a peer; 45 minutes
 	$(BIN)/python -m benchmarks --json benchmarks/results.json
@@ -34,4 +44,4 @@ $(READY): requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .peers runs
+	rm -rf $(VENV) .peers build runs

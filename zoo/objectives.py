@@ -208,9 +208,11 @@ class TotalCorrelation(Objective):
     """The rate in three parts, each with a weight of its own.
 
     With q(z) the posterior averaged over the data, the rate is
+
         [log q(z|x) - log q(z)]                mutual information of x and z
       + [log q(z) - sum_d log q(z_d)]          total correlation
       + [sum_d log q(z_d) - log p(z)]          dimension-wise KL
+
     in the mean; the weights are alpha, beta, gamma. q(z) is estimated from the batch
     by minibatch weighted sampling. For one latent layer, whose posterior is a diagonal
     normal.
