@@ -398,6 +398,8 @@ ALIKE = (
     "capacity_vae",
     "beta_vae",
     "mixture_prior",
+    "iaf_iwae",
+    "ladder_iwae",
     "vae_conv_normal",
     "iwae_doubly_reparameterised",
 )
@@ -414,9 +416,8 @@ DEEP = (
     "semi_supervised_vae",
     "vq_vae",
     "real_nvp",
-    "iaf_iwae",
-    "ladder_iwae",
     "conditional_vae",
+    "flow_prior",
     "ref_vae",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(alike=True) for name in ALIKE}

@@ -511,6 +511,8 @@ def test_data_are_a_dict_wherever_they_are_asked_for():
     ):
         one, other = answer({"x": x, **given}), answer(x, given)
         np.testing.assert_array_equal(one, other)
+    found = zoo.evaluation.encode(model, {"x": x, **given})
+    np.testing.assert_array_equal(found, zoo.evaluation.encode(model, x, given))
     one = model.interpolate({"x": x, **given}, x[::-1], steps=2)
     np.testing.assert_array_equal(one, model.interpolate(x, x[::-1], given, steps=2))
 
@@ -560,6 +562,8 @@ def test_other_layers_may_follow_a_sigmoid():
         {"prior": tfd.Normal(0.0, 1.0)},
         {"likelihood": "bernoulli"},
         {"posterior": lambda features: None},
+        {"prior": layers.Dense(4)},
+        {"likelihood": layers.Dense(4)},
     ],
 )
 def test_a_part_that_is_no_head(part):
@@ -721,6 +725,10 @@ def test_what_a_keras_user_may_try(vae, digits):
     vae.compile("adam", metrics=["mae"], jit_compile=False)
     with pytest.raises(ValueError, match=r"`fit\(x, x\)` gives them a y"):
         vae.fit(digits, verbose=0)
+    with pytest.raises(ValueError, match=r"`fit\(x, x\)` gives them a y"):
+        vae.fit(tf.data.Dataset.from_tensors(digits), verbose=0)
+    with pytest.raises(ValueError, match=r"`fit\(x, x\)` gives them a y"):
+        vae.evaluate(digits, verbose=0)
     history = vae.fit(digits, digits, verbose=0).history
     assert 0 < history["mae"][0] < 1
     vae.compile("adam", jit_compile=False)  # without metrics from before

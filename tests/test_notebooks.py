@@ -26,7 +26,7 @@ def test_there_are_no_others():
     [
         pytest.param("first_vae", marks=pytest.mark.slow),
         pytest.param("own_variant", marks=pytest.mark.slow),
-        "entry_to_endpoint",
+        pytest.param("entry_to_endpoint", marks=pytest.mark.slow),
     ],
 )
 def test_the_cells_run(name):

@@ -15,7 +15,7 @@ from tests.configs import (
     semi_supervised_vae,
 )
 from zoo.draws import seed_words
-from zoo.evaluation import information
+from zoo.evaluation import encode, information
 
 X, Y = tf.constant(BINARY[:6]), LABELS[:6]
 UNKNOWN = np.full(6, -1, "int32")
@@ -97,6 +97,7 @@ def test_an_unknown_label_is_guessed_to_encode_and_refused_to_decode(model):
         unknown, known = (answer(X, {"label": y}) for y in (UNKNOWN, guess))
         np.testing.assert_array_equal(unknown, known)
         np.testing.assert_array_equal(answer(X), known)
+    np.testing.assert_allclose(encode(model, X), model.encode(X), atol=1e-6)
     options = {"num_importance_samples": 3, "chunk": 2}
     log_p = (model.log_prob(X, given, **options) for given in ({}, {"label": UNKNOWN}))
     np.testing.assert_array_equal(*log_p)

@@ -213,7 +213,9 @@ def check_networks(model) -> None:
     for name, example in zip(("posterior", "prior", "likelihood"), made):
         head = getattr(model, f"{name}_head")
         wanted = f"`{name}` must be a head, a layer such as `zoo.{example}`."
-        require(isinstance(head, keras.layers.Layer), wanted, repr(head))
+        needed = {"prior": "distribution", "likelihood": "params_per_channel"}
+        fits = hasattr(head, needed.get(name, "__call__"))
+        require(fits and isinstance(head, keras.layers.Layer), wanted, repr(head))
     for name, network in {"encoder": encoder, "decoder": decoder}.items():
         wanted = f"`{name}` must be a sequential or functional Keras model; of another "
         wanted += "one `keras.Sequential([keras.Input(shape), network])` makes one."

@@ -32,10 +32,7 @@ class Trainer(internals.PipelineUser):
         self.check(x if kwargs.get("y") is None else (x, kwargs["y"]))
         if kwargs.get("validation_data") is not None:
             self.check(kwargs["validation_data"])
-        y = kwargs.get("y")
-        wanted = "`metrics` compare y with the output: `fit(x, x)` gives them a y."
-        alone = y is None and (isinstance(x, dict) or hasattr(x, "shape"))
-        checks.require(not (alone and self.compiled and self._compares), wanted, y)
+        self._check_y(x, kwargs.get("y"))
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
         wanted = "A data set without an end needs `steps_per_epoch`, of the recipes' "
@@ -64,6 +61,7 @@ class Trainer(internals.PipelineUser):
         checks.refuse_weights(kwargs.get("sample_weight"))
         checks.refuse_lists(x)
         self.check(x)
+        self._check_y(x, kwargs.get("y"))
         inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
         kwargs["callbacks"] = _with_progress(kwargs.get("callbacks"))
         with self._executing(None if inside_fit else kwargs.get("steps")):
@@ -154,6 +152,14 @@ class Trainer(internals.PipelineUser):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         checks.refuse_weights(sample_weight)
         return super().compute_loss(x, y, y_pred, **kwargs)
+
+    def _check_y(self, x, y) -> None:
+        """Raises a ValueError if there are metrics and no y to compare with."""
+        alone = y is None and (isinstance(x, dict) or hasattr(x, "shape"))
+        if isinstance(x, tf.data.Dataset):
+            alone = not isinstance(x.element_spec, tuple)
+        wanted = "`metrics` compare y with the output: `fit(x, x)` gives them a y."
+        checks.require(not (alone and self.compiled and self._compares), wanted, y)
 
     def _whole_executions(self, most: int = MOST_STEPS, **lengths) -> int:
         """Steps per execution that divide every length, or up to `most` without one.

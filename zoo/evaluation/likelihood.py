@@ -71,7 +71,12 @@ def encode(
 def batches(
     model: keras.Model, x: np.ndarray, given: dict | None, batch_size: int
 ) -> Iterator[tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Batches of x and of its conditions, in order; a data set's are its own."""
+    """Batches of x and of its conditions, in order; a data set's are its own.
+
+    An array and its conditions may come as one dict.
+    """
+    if isinstance(x, dict) and not given:
+        x, given = x.get("x"), {name: v for name, v in x.items() if name != "x"}
     data = {"x": x, **(given or {})}
     wanted = "`x` must be an array or a data set."
     checks.require(isinstance(x, (*ARRAYS, tf.data.Dataset)), wanted, repr(x))
