@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 COPIED = (
     *("README.md", "GLOSSARY.md", "CONTRIBUTING.md", "docs/*.md", "docs/*.css"),
     *("saved_models/*/README.md", "saved_models/*/figures/*.png"),
-    *("benchmarks/*.png", "benchmarks/*.json", "recipes/results/*/*"),
+    *("benchmarks/*.png", "benchmarks/*.json", "recipes/results/*/*", "docs/*.png"),
 )
 NOTEBOOKS = ("first_vae", "own_variant", "entry_to_endpoint")
 PAPERS = (ROOT / "zoo" / "vae.py", *sorted(ROOT.glob("zoo/variants/[a-z]*.py")))
