@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import checks, internals
+from zoo.steps import compiled_steps, takes
 
 MOST_STEPS = 20  # of training in one execution, where Keras asks for no other number
 
@@ -224,59 +225,6 @@ class Progress(keras.callbacks.ProgbarLogger):
         return batch if self.target is None else min(batch, self.target - 1)
 
 
-def compiled_steps(train_step: Callable, most: int) -> Callable:
-    """A function that trains on the next `most` batches of an iterator, under XLA.
-
-    Keras would compile one step and call it `most` times. Here XLA sees the loop: the
-    weights and the optimiser's state stay where they are from one step to the next.
-    A batch of other shapes than the first one's, often an epoch's last, and all after
-    it are trained on one by one.
-
-    The function returns the last batch's logs, also if the iterator ends early, and
-    raises `tf.errors.OutOfRangeError` if there is none; see `takes` for its iterators.
-    """
-    step = _graph(train_step)
-    step_alone = _graph(lambda batch: step(batch), jit_compile=True)
-
-    def loop(batches, count):
-        values = [lambda batch=batch: batch for batch in batches]
-        logs = step.get_concrete_function(batches[0]).structured_outputs
-        nothing = tf.nest.map_structure(lambda x: tf.zeros(x.shape, x.dtype), logs)
-        return tf.while_loop(
-            lambda index, _: index < count,
-            lambda index, _: (index + 1, step(tf.switch_case(index, values))),
-            (0, nothing),
-        )[1]
-
-    steps_together = _graph(loop, jit_compile=True)
-
-    def execute(iterator):
-        first = iterator.get_next()
-        others = [iterator.get_next_as_optional() for _ in range(most - 1)]
-        batches, alike = [first], [tf.constant(True)]
-        for other in others:
-            alike.append(alike[-1] & _holds_like(other, first))
-            batches.append(tf.cond(alike[-1], other.get_value, lambda: first))
-        count = tf.math.count_nonzero(alike, dtype=tf.int32)
-        available = 1 + tf.add_n([tf.cast(x.has_value(), tf.int32) for x in others])
-        values = [lambda: first, *(other.get_value for other in others)]
-        return tf.while_loop(
-            lambda index, _: index < available,
-            lambda index, _: (index + 1, step_alone(tf.switch_case(index, values))),
-            (count, steps_together(batches, count)),
-        )[1]
-
-    return _graph(execute)
-
-
-def takes(iterator) -> bool:
-    """Whether all parts of its batches are plain tensors, and it feeds one device."""
-    return isinstance(iterator, tf.data.Iterator) and all(
-        isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None
-        for spec in tf.nest.flatten(iterator.element_spec)
-    )
-
-
 def is_endless(dataset) -> bool:
     """Whether it is a data set that is known to have no end."""
     plain = isinstance(dataset, tf.data.Dataset)
@@ -297,21 +245,6 @@ def untuned(dataset):
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
-
-
-def _graph(function, **options):
-    return tf.function(function, autograph=False, reduce_retracing=True, **options)
-
-
-def _holds_like(optional, batch) -> tf.Tensor:
-    """Whether an optional has a value whose shapes are those of `batch`."""
-
-    def same():
-        pairs = zip(tf.nest.flatten(optional.get_value()), tf.nest.flatten(batch))
-        alike = [tf.shape(a) == tf.shape(b) for a, b in pairs]
-        return tf.reduce_all(tf.concat(alike, axis=0))
-
-    return tf.cond(optional.has_value(), same, lambda: False)
 
 
 def _by_name(method: Callable, args: tuple) -> dict:
