@@ -37,6 +37,10 @@ EntryPath = Annotated[
     ),
 ]
 
+Host = Annotated[
+    str, typer.Option(help="Address to listen at; 0.0.0.0: for other machines too.")
+]
+
 
 def main(app: typer.Typer = app) -> None:
     """Runs a command line; foreseeable failures end in one line and exit code 1."""
@@ -197,9 +201,7 @@ def export(
 @app.command()
 def serve(
     path: EntryPath,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0: for other machines too.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     grpc_port: Annotated[int, typer.Option(min=0, max=65535)] = 8500,
     rest_port: Annotated[int, typer.Option(min=0, max=65535)] = 8501,
 ) -> None:
@@ -220,9 +222,7 @@ def serve(
 @app.command()
 def explore(
     path: EntryPath,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0: for other machines too.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 7860,
 ) -> None:
     """Open a page that moves an entry's latents, until Ctrl-C.

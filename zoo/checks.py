@@ -57,6 +57,20 @@ def check_names(data: dict, fields: dict[str, Field]) -> None:
     require(needed <= data.keys() <= fields.keys(), wanted, found)
 
 
+def named(given) -> dict:
+    """Conditions by name, which may be None; raises a ValueError if they have none."""
+    wanted = "`given` must be a dict of conditions by name, such as labels."
+    good = given is None or isinstance(given, dict)
+    require(good, wanted, type(given).__name__)
+    return given or {}
+
+
+def together(x, given) -> dict:
+    """x and its conditions as one dict, as which they may have come already."""
+    given = named(given)
+    return dict(x) if isinstance(x, dict) and not given else {"x": x, **given}
+
+
 def completed(data: dict, fields: dict[str, Field], rows) -> dict[str, tf.Tensor]:
     """The data as tensors of their fields' dtypes, in their order; defaults filled in.
 
@@ -131,11 +145,12 @@ def check_source(source, fields: dict[str, Field]) -> None:
         wanted = "Data must be an array: `np.asarray(x)` makes one of nested lists."
         require(not isinstance(source[0], list | float | int), wanted, type(source[0]))
         refuse_weights(*source[2:])
-        pair = len(source) > 1 and fields.keys() != {"x"}
-        name = next((name for name in fields if name != "x"), None)
-        wanted = f'Data must be dicts: `.map(lambda x, y: {{"x": x, "{name}": y}})`.'
-        good = isinstance(source[0], dict) or not pair
-        require(good, wanted, "a pair (x, y)")
+        alone = len(source) == 1 or isinstance(source[0], dict)
+        for name in fields.keys() - {"x"}:
+            wanted = (
+                f'Data must be dicts: `.map(lambda x, y: {{"x": x, "{name}": y}})`.'
+            )
+            require(alone, wanted, "a pair (x, y)")
         check_source(source[0], fields)
     elif isinstance(source, keras.utils.PyDataset):
         check_source(source[0], fields)

@@ -197,25 +197,18 @@ class GenerativeModel(Model):
 
         They may come as one dict, as `fit` takes them.
         """
-        one = isinstance(x, dict) and given is None
-        data = x if one else {"x": x, **self._named(given)}
+        data = checks.together(x, given)
         checks.check_arrays(data, self.fields)
         data = checks.completed(data, self.fields, tf.shape(data["x"])[0])
         return data.pop("x"), data
 
-    @staticmethod
-    def _named(given) -> dict:
-        wanted = "`given` must be a dict of conditions by name, such as labels."
-        good = given is None or isinstance(given, dict)
-        checks.require(good, wanted, type(given).__name__)
-        return given or {}
-
     def _of_image(self, given) -> dict:
         """Those of the conditions that an image is made of."""
-        return {k: v for k, v in self._named(given).items() if k in self.given_fields}
+        given, made_of = checks.named(given), self.given_fields
+        return {name: rows for name, rows in given.items() if name in made_of}
 
     def _as_given(self, given, rows) -> dict[str, tf.Tensor]:
         """The conditions as tensors, one for each of as many rows, checked."""
-        fields, given = self.given_fields, self._named(given)
+        fields, given = self.given_fields, checks.named(given)
         checks.check_arrays(given, fields, rows)
         return checks.completed(given, fields, rows)

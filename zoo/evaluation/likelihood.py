@@ -75,9 +75,8 @@ def batches(
 
     An array and its conditions may come as one dict.
     """
-    if isinstance(x, dict) and not given:
-        x, given = x.get("x"), {name: v for name, v in x.items() if name != "x"}
-    data = {"x": x, **(given or {})}
+    data = checks.together(x, given)
+    x = data.get("x")
     wanted = "`x` must be an array or a data set."
     checks.require(isinstance(x, (*ARRAYS, tf.data.Dataset)), wanted, repr(x))
     if isinstance(x, tf.data.Dataset):

@@ -33,8 +33,7 @@ def upsampler(
         decoder = zoo.networks.upsampler(16, (28, 28, 1), factor=4)
     """
     *size, image_channels = image_shape
-    power = isinstance(factor, int) and factor > 1 and factor & (factor - 1) == 0
-    checks.require(power, "`factor` must be 2, 4, 8, ...", f"{factor=}")
+    checks.require(doubles(factor), "`factor` must be 2, 4, 8, ...", f"{factor=}")
     wanted = f"`factor` must divide the image's height and width: {factor=}."
     fits = all(side % factor == 0 for side in size)
     checks.require(fits, wanted, f"image_shape={tuple(image_shape)}")
@@ -52,6 +51,11 @@ def upsampler(
         y = layers.Activation(activation)(y)
     out = layers.Conv2D(image_channels, 3, padding="same", kernel_initializer="zeros")
     return keras.Model([low, z], out(y), name="upsampler")
+
+
+def doubles(factor) -> bool:
+    """Whether it is 2, 4, 8, ..."""
+    return isinstance(factor, int) and factor > 1 and factor & (factor - 1) == 0
 
 
 def _block(y, z, activation):

@@ -8,7 +8,7 @@ from zoo import checks, schedules
 from zoo.adversarial import Adversarial
 from zoo.heads import DiagonalNormal
 from zoo.likelihoods import Laplace, Likelihood
-from zoo.networks.upsampling import bicubic
+from zoo.networks.upsampling import bicubic, doubles
 from zoo.schedules import Schedule
 
 
@@ -177,6 +177,6 @@ def check_networks(model: RefVAE) -> None:
     (height, width, channels), (*size, depth) = inputs[0][1:], image
     factor = size[0] // height
     wanted = f"`low` must be 2, 4, 8, ... times smaller than {image}."
-    fits = factor > 1 and factor & (factor - 1) == 0 and channels == depth
+    fits = doubles(factor) and channels == depth
     fits = fits and [factor * height, factor * width] == size
     checks.require(fits, wanted, inputs[0][1:])
