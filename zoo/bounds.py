@@ -108,14 +108,6 @@ def streamed_iw_elbo(log_w: Callable, batch_size, total, chunk) -> tf.Tensor:
     return log_sum - tf.math.log(tf.cast(total, tf.float32))
 
 
-def over_devices(mean: tf.Tensor) -> tf.Tensor:
-    """The mean over all devices that train together; on one it is itself."""
-    devices = tf.distribute.get_replica_context()
-    if devices and devices.num_replicas_in_sync > 1:
-        mean = devices.all_reduce("mean", mean)
-    return mean
-
-
 def bits_per_dim(log_prob, event_shape: tuple[int, ...]):
     """-log2 p(x) over the number of dimensions, `[B]` nats -> `[B]` bits."""
     return -log_prob / (math.log(2.0) * math.prod(event_shape))

@@ -1,5 +1,6 @@
 """Any model of p(x), or of p(x | given): what all of them do, whatever they compute."""
 
+import contextlib
 import os
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from zoo import checks, internals, serving
+from zoo import checks, devices, internals, serving
 from zoo.draws import DRAWS, seed_words
 from zoo.model import Model
 
@@ -89,19 +90,23 @@ class GenerativeModel(Model):
         given = dict(inputs) if isinstance(inputs, dict) else {"x": inputs}
         checks.check_names(given, self.fields)
         given = checks.completed(given, self.fields, tf.shape(given["x"])[0])
-        x = given.pop("x")
         seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
-        devices = tf.distribute.get_replica_context()
-        several = bool(devices) and devices.num_replicas_in_sync > 1
-        if several:
-            seed = tf.random.fold_in(seed, devices.replica_id_in_sync_group)
-        measures = self.measure(x, given, seed)
-        if several:
+        others, rows = devices.sharing(), tf.shape(given["x"])[0]
+        if others:
+            seed = tf.random.fold_in(seed, others.replica_id_in_sync_group)
+            x, conditions = self.example()
+            given = devices.never_empty(given, {"x": x, **conditions})
+        x = given.pop("x")
+        with devices.weighing(rows) if others else contextlib.nullcontext():
+            measures = self.measure(x, given, seed)
+            losses = [tf.reduce_mean(term) for term in measures.terms.values()]
+            losses = [devices.weighed(loss) for loss in losses] if others else losses
+        if others:
             internals.drop_losses(self)  # those that the other devices have added
-        for term in measures.terms.values():
-            self.add_loss(tf.reduce_mean(term))
-        size = tf.cast(tf.shape(x)[0], tf.float32)
-        sizes = {name: tf.reduce_sum(w) for name, w in measures.weights.items()}
+        for loss in losses:
+            self.add_loss(loss)
+        size = tf.cast(rows, tf.float32)
+        sizes = {name: tf.reduce_sum(w[:rows]) for name, w in measures.weights.items()}
         self._reports.latest = {
             name: (tf.reduce_mean(value), sizes.get(name, size))
             for name, value in {**measures.metrics, **measures.terms}.items()
@@ -109,7 +114,7 @@ class GenerativeModel(Model):
         if training:
             self._count()
             self.step.assign_add(1)
-        return measures.output
+        return measures.output[:rows] if others else measures.output
 
     def compute_loss(self, *args, **kwargs):
         """As in Keras; a step that evaluates counts its metrics here.

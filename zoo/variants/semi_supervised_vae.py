@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo import checks
-from zoo.bounds import over_devices
+from zoo.devices import mean_of_all
 from zoo.generative import Measures
 from zoo.variants.conditional_vae import ConditionalVAE
 
@@ -94,7 +94,8 @@ class SemiSupervisedVAE(ConditionalVAE):
         metrics["elbo"] += entropy
         metrics["rate"] -= entropy
         guess = tf.one_hot(tf.argmax(log_q, axis=-1), self.num_classes)
-        accuracy = mean_of_known(tf.reduce_sum(row * guess, axis=-1), known)
+        right, count = tf.reduce_sum(row * guess), tf.reduce_sum(known)
+        accuracy = tf.math.divide_no_nan(right, count)
         metrics["accuracy"] = tf.fill(tf.shape(known), accuracy)
         cross_entropy = mean_of_known(-tf.reduce_sum(row * log_q, axis=-1), known)
         terms = {
@@ -160,5 +161,5 @@ class SemiSupervisedVAE(ConditionalVAE):
 
 def mean_of_known(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
     """The mean over the images with a label, 0 if there are none; `[B] -> []`."""
-    count = over_devices(tf.reduce_sum(known))
-    return tf.math.divide_no_nan(tf.reduce_sum(values * known), count)
+    share = mean_of_all(tf.reduce_mean(known))
+    return tf.math.divide_no_nan(tf.reduce_mean(values * known), share)

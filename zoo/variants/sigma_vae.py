@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from zoo.bounds import over_devices
+from zoo.devices import mean_of_all
 from zoo.likelihoods.base import Likelihood
 from zoo.likelihoods.normal import MIN_SIGMA, Normal
 from zoo.vae import VAE
@@ -80,4 +80,4 @@ class OptimalNormal(Likelihood):
 
 def optimal_variance(x, loc) -> tf.Tensor:
     """The sigma^2 that suits all values of x best, but for the floor; `[]`."""
-    return over_devices(tf.reduce_mean((x - loc) ** 2)) + MIN_SIGMA**2
+    return mean_of_all(tf.reduce_mean((x - loc) ** 2)) + MIN_SIGMA**2
