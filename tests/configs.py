@@ -402,6 +402,10 @@ ALIKE = (
     "ladder_iwae",
     "vae_conv_normal",
     "iwae_doubly_reparameterised",
+    "beta_tcvae",
+    "iwae",
+    "vamp_prior",
+    "flow_prior",
 )
 # Of many layers, which XLA takes long for, or of convolutions, which go without it.
 DEEP = (
@@ -417,7 +421,6 @@ DEEP = (
     "vq_vae",
     "real_nvp",
     "conditional_vae",
-    "flow_prior",
     "ref_vae",
 )
 CONFIGS |= {name: CONFIGS[name]._replace(alike=True) for name in ALIKE}

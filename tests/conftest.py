@@ -1,5 +1,7 @@
 """Fixtures that every test file shares."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,10 @@ import pytest
 import zoo
 from recipes.server.process import ServerProcess
 from tests import configs
+
+# What has been imported stays: collecting garbage among it takes an eighth of the time.
+gc.freeze()
+gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -85,7 +85,13 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("ladder", "biva")))
+        for name in MODELS
+    ],
+)
 @pytest.mark.usefixtures("eager")
 def test_without_lower_latents_it_is_the_plain_bound(name):
     model, x = MODELS[name](), BINARY[:6]

@@ -1,6 +1,7 @@
 """The autoencoder: no noise, no rate, the smallest reconstruction error."""
 
 import numpy as np
+import pytest
 
 import zoo
 from tests import configs
@@ -25,6 +26,7 @@ def test_predict_is_deterministic(digits):
     np.testing.assert_allclose(first, model.reconstruct(digits), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_reconstructs_better_than_a_vae():
     errors = {}
     for cls in (zoo.Autoencoder, zoo.VAE):

@@ -84,8 +84,15 @@ def grouped(name, *marks):
 
 def slow_if(slow):
     """All rows, each in a group, those for which `slow(row)` holds marked so."""
-    return [grouped(n, *[pytest.mark.slow] * slow(row)) for n, row in CONFIGS.items()]
+    return [
+        grouped(name, *[pytest.mark.slow] * slow(row._replace(name=name)))
+        for name, row in CONFIGS.items()
+    ]
 
+
+# Whose exports or compiled steps are those of another row, but for a layer or a term.
+SERVED_ALIKE = ("autoencoder", "hierarchical_vae", "real_nvp", "vq_vae", "spatial_vae")
+COMPILED_ALIKE = ("autoencoder", "sigma_vae_optimal", "discretised_logistic")
 
 light = pytest.mark.parametrize(
     "row", slow_if(lambda row: row.alike or row.deep), indirect=True
@@ -204,6 +211,9 @@ def test_preset_round_trip(row, trained, tmp_path):
     assert_same_answers(copy, model, row)
 
 
+@pytest.mark.parametrize(
+    "row", slow_if(lambda row: row.alike or row.name in SERVED_ALIKE), indirect=True
+)
 def test_the_export_serves(row, trained):
     model, _ = trained
     assert_serves(model, row.first(5).data)
@@ -225,7 +235,11 @@ def test_steps_per_execution_changes_nothing(row, trained):
     np.testing.assert_allclose(history["loss"], single_history["loss"], rtol=1e-4)
 
 
-@light
+@pytest.mark.parametrize(
+    "row",
+    slow_if(lambda row: row.alike or row.deep or row.name in COMPILED_ALIKE),
+    indirect=True,
+)
 def test_xla_changes_nothing(row, monkeypatch):
     """With the noise held fixed, as XLA draws other numbers from the same seed."""
     monkeypatch.setattr(samplers, "normal", fixed_normal)

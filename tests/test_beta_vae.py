@@ -39,6 +39,7 @@ def test_beta_one_is_the_vae(digits):
     configs.assert_same_variables(vae, beta)
 
 
+@pytest.mark.slow
 def test_a_larger_beta_buys_a_smaller_rate():
     rates = []
     for beta in (0.1, 10.0):

@@ -93,6 +93,7 @@ def test_a_model_is_traced_once_for_all_its_evaluations(vae, digits, monkeypatch
     assert len(traces) == 1
 
 
+@pytest.mark.slow
 def test_bfloat16_networks_give_a_trained_model_the_same_nll():
     entry = zoo.load("vae_mnist")
     keras.config.set_dtype_policy("mixed_bfloat16")

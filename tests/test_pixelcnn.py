@@ -79,6 +79,7 @@ def test_a_seed_for_each_map():
     np.testing.assert_array_equal(each[1], model.sample(1, seed=[7])[0])
 
 
+@pytest.mark.slow
 def test_it_learns_a_pattern_and_what_it_is_given():
     """Lower codes that repeat the upper ones cost nothing once that is learned."""
     upper = upper_codes(256)

@@ -140,17 +140,20 @@ def test_an_entry_is_complete(entry):
 @pytest.mark.parametrize(
     ("build", "binarise", "drawn"),
     [
-        (configs.glow, False, {"samples", "history"}),
+        pytest.param(
+            configs.glow, False, {"samples", "history"}, marks=pytest.mark.slow
+        ),
         pytest.param(
             small_models.SpatialVAE,
             True,
             {"samples", "reconstructions", "levels", "history"},
             marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             configs.semi_supervised_vae,
             True,
             {"samples", "reconstructions", "traversal", "latent_space", "history"},
+            marks=pytest.mark.slow,
         ),
         (
             configs.ref_vae,

@@ -233,6 +233,7 @@ def test_another_optimiser_is_like_the_first_by_default():
         plain.compile("adam", "sgd")
 
 
+@pytest.mark.slow
 def test_a_saved_model_resumes_with_both_optimisers(tmp_path):
     model = trained(ref_vae(), discriminator_optimizer=keras.optimizers.Adam(0.003))
     model.save(tmp_path / "model.keras")
@@ -274,6 +275,7 @@ def test_z_is_inferred_from_the_reference_and_not_from_the_image():
     np.testing.assert_allclose(model.super_resolve(**GIVEN), decoded, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_log_prob_does_not_depend_on_the_reference_in_the_limit():
     """Any q(z|reference) is a proposal for the same log p(x|low)."""
     model = randomised(ref_vae(likelihood=zoo.Laplace(5.0)))

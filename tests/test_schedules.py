@@ -53,7 +53,9 @@ def losses(steps_per_execution, objective):
     return np.array(history["loss"]), distortion, rate
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 2])
+@pytest.mark.parametrize(
+    "steps_per_execution", [pytest.param(1, marks=pytest.mark.slow), 2]
+)
 def test_beta_acts_at_its_step(steps_per_execution):
     ramp = zoo.schedules.Linear(0.0, 1.0, steps=6)
     loss, distortion, rate = losses(steps_per_execution, ELBO(beta=ramp))
@@ -61,7 +63,9 @@ def test_beta_acts_at_its_step(steps_per_execution):
     np.testing.assert_allclose(loss, distortion + beta * rate, rtol=1e-5)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 2])
+@pytest.mark.parametrize(
+    "steps_per_execution", [pytest.param(1, marks=pytest.mark.slow), 2]
+)
 def test_free_bits_act_at_their_step(steps_per_execution):
     ramp = zoo.schedules.Linear(8.0, 0.0, steps=4)
     loss, distortion, rate = losses(steps_per_execution, ELBO(free_bits=ramp))
@@ -77,6 +81,7 @@ def test_keras_schedules_work():
     np.testing.assert_allclose(loss, distortion + beta * rate, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "name", "options"),
     [

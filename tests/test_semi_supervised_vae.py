@@ -110,6 +110,7 @@ def test_an_unknown_label_is_guessed_to_encode_and_refused_to_decode(model):
             answer({"label": UNKNOWN})
 
 
+@pytest.mark.slow
 def test_few_labels_teach_the_classifier():
     model = semi_supervised_vae(alpha=10.0)
     model.compile(optimizer(), jit_compile=False)

@@ -56,8 +56,8 @@ def served(tmp_path_factory):
     ("build", "x"),
     [
         (configs.build, configs.BINARY),
-        (conv_vae, noise(5)),
-        (vector_vae, configs.TABLE),
+        pytest.param(conv_vae, noise(5), marks=pytest.mark.slow),
+        pytest.param(vector_vae, configs.TABLE, marks=pytest.mark.slow),
         (lambda: configs.build(TwoLayerVAE), configs.GREY),
     ],
     ids=["digits", "conv", "vector", "two_layer"],
@@ -77,6 +77,7 @@ def test_a_trained_model_serves_without_its_training_state(vae, digits, tmp_path
     assert_serves(vae, digits)
 
 
+@pytest.mark.slow
 def test_half_precision_networks_serve_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = configs.build()
@@ -262,8 +263,11 @@ def test_versions_count_up(tmp_path):
 
 @pytest.mark.parametrize(
     ("build", "limit"),
-    [(conv_vae, 100_000), (configs.build, 100_000), (configs.build, 64)],
-    ids=["weights", "graph", "index"],
+    [
+        pytest.param(conv_vae, 100_000, marks=pytest.mark.slow, id="weights"),
+        pytest.param(configs.build, 100_000, id="graph"),
+        pytest.param(configs.build, 64, marks=pytest.mark.slow, id="index"),
+    ],
 )
 def test_a_failed_write_leaves_nothing(tmp_path, build, limit):
     model = build()

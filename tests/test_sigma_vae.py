@@ -144,7 +144,18 @@ def test_evaluation_uses_the_frozen_sigma_not_the_batchs_own():
     assert 0 < found["distortion"] - expected < NUM_VALUES / 200
 
 
-@pytest.mark.parametrize("sigma", SIGMAS)
+@pytest.mark.parametrize(
+    "sigma",
+    [
+        "optimal",
+        "per_pixel",
+        *(
+            pytest.param(sigma, marks=pytest.mark.slow)
+            for sigma in SIGMAS
+            if sigma not in ("optimal", "per_pixel")
+        ),
+    ],
+)
 def test_constant_images_stay_finite(sigma):
     x = np.full((64, *configs.IMAGE), 0.5, "float32")
     model = build(sigma)
@@ -164,6 +175,7 @@ def test_a_perfect_reconstruction_has_a_finite_gradient():
     np.testing.assert_array_equal(tape.gradient(log_p, x), tf.zeros((2, 4)))
 
 
+@pytest.mark.slow
 def test_learned_sigma_converges_to_the_optimal_one():
     """The decoder fixed: its error alone decides sigma."""
     model = build("learned")

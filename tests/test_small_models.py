@@ -122,6 +122,7 @@ def first_dense(network):
     return next(la for la in network.layers if isinstance(la, keras.layers.Dense))
 
 
+@pytest.mark.slow
 def test_every_draw_of_an_image_has_its_label():
     model = trained(conditional_vae(), {"x": BINARY[:64], "label": LABELS[:64]})
     given, more = {"label": LABELS[:6]}, {"num_importance_samples": 5, "seed": 3}
@@ -267,8 +268,8 @@ def test_objectives_take_maps_and_conditions():
     [
         ("spatial_vae", [(4, 4, 2), (8, 8, 1)]),
         ("conditional_vae", [(4,)]),
-        ("vq_vae", [(4, 4)]),
-        ("real_nvp", [(64,)]),
+        pytest.param("vq_vae", [(4, 4)], marks=pytest.mark.slow),
+        pytest.param("real_nvp", [(64,)], marks=pytest.mark.slow),
     ],
 )
 def test_evaluation_takes_every_model(name, shapes):

@@ -69,7 +69,7 @@ def toy_sizes(monkeypatch, small):
         pytest.param("compare_posteriors_toy", marks=pytest.mark.slow),
         pytest.param("compare_likelihoods_mnist", marks=pytest.mark.slow),
         pytest.param("compare_reductions", marks=pytest.mark.slow),
-        "compare_sigmas_mnist",
+        pytest.param("compare_sigmas_mnist", marks=pytest.mark.slow),
         pytest.param("compare_super_resolution", marks=pytest.mark.slow),
     ],
 )

@@ -168,6 +168,7 @@ def test_batches_whose_parts_change_shape_are_told_apart():
     assert float(recorder.state) == 8 * 1 + 4 * (3 + 1) + 2 * (6 + 1) + (9 + 1)
 
 
+@pytest.mark.slow
 def test_labels_may_be_single_numbers(vae, digits):
     vae.compile("adam", jit_compile=True, steps_per_execution=3)
     images = tf.data.Dataset.from_tensor_slices(digits).batch(16)
@@ -224,9 +225,9 @@ def test_predict_answers_for_every_image_in_order(options, digits):
 @pytest.mark.parametrize(
     "classes",
     [
-        pytest.param(["SigmaVAE"], id="losses and means that devices share"),
+        pytest.param(["49", "SigmaVAE"], id="losses and means that devices share"),
         pytest.param(
-            ["VAE", "IAFVAE", "LadderVAE", "SemiSupervisedVAE"],
+            ["64,57,49", "VAE", "SigmaVAE", "IAFVAE", "LadderVAE", "SemiSupervisedVAE"],
             marks=pytest.mark.slow,
             id="more",
         ),
@@ -249,7 +250,13 @@ def test_the_autotuner_is_off_unless_the_data_set_asks_for_it(asked):
     assert list(result.as_numpy_iterator()) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("use", ["fit", "evaluate", "predict"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        "fit",
+        *(pytest.param(u, marks=pytest.mark.slow) for u in ("evaluate", "predict")),
+    ],
+)
 def test_the_progress_bar_counts_to_the_number_of_batches(vae, digits, use, capfd):
     """16 batches in executions of up to 20: Keras' own bar shows 20/16 on the way."""
     vae.compile("adam")

@@ -51,7 +51,7 @@ def metric(model, name):
 # Training.
 
 
-@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("labels", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_fit_takes_arrays_and_data_sets_alike(digits, labels):
     number = np.arange(len(digits))
     parts = (digits, number) if labels else digits
@@ -181,12 +181,19 @@ def test_schedules_under_several_steps_per_execution(digits):
     assert_same_variables(stepped, single, atol=1e-5)  # rounding over 8 steps of 0.01
 
 
-@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"run_eagerly": True}, marks=pytest.mark.slow),
+        {"jit_compile": True},
+    ],
+)
 def test_fit_runs_eagerly_and_under_xla(digits, options):
     logs = fit(compiled(**options), digits, epochs=3)
     assert logs["loss"][-1] < logs["loss"][0]
 
 
+@pytest.mark.slow
 def test_samples_average(digits):
     """64 draws a step: the same expected loss at a 64th of the variance."""
     losses = {}
@@ -265,7 +272,9 @@ def test_own_training_loop(vae, digits):
     assert vae.step == 10
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def test_half_precision_networks_learn(policy, digits):
     keras.config.set_dtype_policy(policy)
     model = compiled()
@@ -282,7 +291,9 @@ def test_half_precision_networks_learn(policy, digits):
 # Files.
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_training_goes_on_after_loading(digits, tmp_path, policy):
     keras.config.set_dtype_policy(policy)
     through, first = (
@@ -330,6 +341,7 @@ def test_config_keeps_every_argument():
 # Networks of one's own.
 
 
+@pytest.mark.slow
 def test_own_image_networks(digits):
     inputs = keras.Input(configs.IMAGE)
     h = keras.layers.Conv2D(4, 3, 2)(inputs)
@@ -346,6 +358,7 @@ def test_own_image_networks(digits):
     assert model.sample(3).shape == (3, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_own_networks_for_a_table():
     columns = configs.TABLE.shape[1]
     encoder = keras.Sequential(

@@ -66,7 +66,9 @@ def test_perplexity_by_hand():
     np.testing.assert_allclose(perplexity(tf.zeros([9], tf.int32), 5), 1.0)
 
 
-@pytest.mark.parametrize("strides", [(2,), (2, 2)])
+@pytest.mark.parametrize(
+    "strides", [pytest.param((2,), marks=pytest.mark.slow), (2, 2)]
+)
 def test_the_rate_is_that_of_uniform_codes(strides):
     model = vq_vae(strides=strides)
     metrics = model.measure(tf.constant(BINARY[:4]), {}, tf.constant([1, 2])).metrics
@@ -95,6 +97,7 @@ def test_gradients_go_straight_through_and_hold_encodings_near():
     np.testing.assert_allclose(tape.gradient(held, e), e - nearest, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_uses_many_codes_and_rebuilds_the_images():
     model = vq_vae()
     model.compile(keras.optimizers.Adam(3e-3))
@@ -109,6 +112,7 @@ def test_training_uses_many_codes_and_rebuilds_the_images():
     )
 
 
+@pytest.mark.slow
 def test_images_of_learned_priors_go_down_the_levels():
     model = vq_vae()
     top, bottom = pixelcnn((2, 2), levels=8), pixelcnn(levels=8, upper=(2, 2, 8))

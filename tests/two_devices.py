@@ -62,9 +62,10 @@ tf.config.set_logical_device_configuration(cpu, two)
 both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 Sample.take = take_mean
 digits = np.random.default_rng(0).random((64, 8, 8, 1)).round().astype("float32")
-for kind in (getattr(zoo, name) for name in sys.argv[1:]):
+numbers, *names = sys.argv[1:]
+for kind in (getattr(zoo, name) for name in names):
     # Of the last batch both devices get eight images, or eight and one, or one none.
-    for rows in (64, 57, 49):
+    for rows in map(int, numbers.split(",")):
         alone = train(kind, digits[:rows])
         with both.scope():
             together = train(kind, digits[:rows])
