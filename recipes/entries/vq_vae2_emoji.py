@@ -1,0 +1,36 @@
+"""VQ-VAE-2 of two levels on emoji of 32 x 32 pixels, with PixelCNN priors of its codes.
+
+8 x 8 codes above 16 x 16, 128 each; each channel of a pixel has a mixture of three
+discretised logistics. The priors are entries of their own within this one, `prior_2`
+and `prior_1`; `vq_vae.sample_from([prior_2, prior_1], 16)` draws images.
+`nll_with_priors` is what an image costs with the codes at the priors' price: an upper
+bound on its NLL. No glyph of the test images is among those trained on.
+"""
+
+import keras
+
+import zoo
+from recipes import codes, datasets
+from recipes.runs import Run
+
+EPOCHS = 100
+
+
+def train(run: Run) -> None:
+    data = datasets.load("emoji")
+    model = zoo.VQVAE(
+        (32, 32, 3),
+        strides=(2, 2),
+        num_codes=128,
+        channels=48,
+        likelihood=zoo.DiscretisedLogistic(levels=256, components=3),
+        seed=run.seed,
+    )
+    batch_size = 64
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
+    learning_rate = keras.optimizers.schedules.CosineDecay(2e-3, steps, alpha=0.01)
+    model.compile(keras.optimizers.Adam(learning_rate))
+    model = run.fit(model, data, batch_size=batch_size)
+    codes.publish_with_priors(
+        run, model, data, about=__doc__, channels=48, depth=5, epochs=40
+    )

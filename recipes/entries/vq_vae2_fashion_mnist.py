@@ -1,0 +1,35 @@
+"""VQ-VAE-2 of two levels on grey Fashion-MNIST, with PixelCNN priors of its codes.
+
+7 x 7 codes above 14 x 14, 64 each; each pixel has a mixture of three discretised
+logistics. The priors are entries of their own within this one, `prior_2` and `prior_1`;
+`vq_vae.sample_from([prior_2, prior_1], 16)` draws images. `nll_with_priors` is what an
+image costs with the codes at the priors' price: an upper bound on its NLL, comparable
+with any other mass of the same images.
+"""
+
+import keras
+
+import zoo
+from recipes import codes, datasets
+from recipes.runs import Run
+
+EPOCHS = 15
+
+
+def train(run: Run) -> None:
+    data = datasets.load("fashion_mnist")
+    model = zoo.VQVAE(
+        (28, 28, 1),
+        strides=(2, 2),
+        num_codes=64,
+        likelihood=zoo.DiscretisedLogistic(levels=256, components=3),
+        seed=run.seed,
+    )
+    batch_size = 64
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
+    learning_rate = keras.optimizers.schedules.CosineDecay(2e-3, steps, alpha=0.01)
+    model.compile(keras.optimizers.Adam(learning_rate))
+    model = run.fit(model, data, batch_size=batch_size)
+    codes.publish_with_priors(
+        run, model, data, about=__doc__, channels=48, depth=5, epochs=10
+    )
