@@ -13,12 +13,17 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def python_of(page: Path) -> list[str]:
+    """The blocks of Python that a page shows, in order."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
 @pytest.mark.parametrize(
     ("page", "count"), [("README.md", 5), ("your_own_parts.md", 8), ("data.md", 1)]
 )
 def test_the_python_of_a_page_runs(page, count):
     (page,) = (path for path in PAGES if path.name == page)
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    blocks = python_of(page)
     assert len(blocks) == count
     names = {}
     for block in blocks:
