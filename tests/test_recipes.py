@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 
 import zoo
 from recipes import cli, datasets, demo, figures, publish, runs
+from recipes.tables import shown
 from tests import configs, digits_run, small_models
 
 ROOT = Path(__file__).parent.parent
@@ -109,6 +111,12 @@ def entry(tmp_path_factory):
     """A tiny model of digits, trained, measured, drawn, saved, exported, described."""
     folder = tmp_path_factory.mktemp("runs") / "tiny_digits"
     run = runs.Run("tiny_digits", folder, epochs=1, seed=0, num_importance_samples=5)
+    train_tiny(run)
+    return folder / run.name
+
+
+def train_tiny(run):
+    """What a recipe does, of a tiny model of digits."""
     data = datasets.load("digits")
     vae = zoo.VAE(
         zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
@@ -118,7 +126,25 @@ def entry(tmp_path_factory):
     vae.compile("adam", jit_compile=False)
     vae = run.fit(vae, data, batch_size=128, binarise=True)
     publish.publish(run, vae, data, about="Tiny.", binarise=True)
-    return folder / run.name
+
+
+def test_training_from_the_command_line_ends_in_results(tmp_path, monkeypatch):
+    """Without samples too; and it says why the first step takes its time."""
+    recipe = types.SimpleNamespace(EPOCHS=9, train=train_tiny)
+    monkeypatch.setattr(cli, "recipe_names", lambda: ["tiny"])
+    monkeypatch.setattr(cli, "load_recipe", lambda name: recipe)
+    arguments = ["train", "tiny", "--epochs", "1", "--samples", "0"]
+    arguments += ["--run-dir", str(tmp_path)]
+    output = CliRunner().invoke(cli.app, arguments).output
+    said = output.index("The first step is compiled, which takes seconds")
+    assert said < output.index("loss: ")
+    metrics = zoo.presets.read_metadata(tmp_path / "tiny")["metrics"]
+    assert "nll" not in metrics
+    assert "nll" not in output
+    for name in ("elbo", "rate", "distortion"):
+        value = shown(metrics[name]["value"])
+        assert re.search(rf"{name} .* {re.escape(value)} .* nats", output)
+    assert "\nEntry: " in output
 
 
 @one_entry
