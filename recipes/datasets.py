@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ _SPLITS = ("train", "validation", "test")
 _CHUNK = 1000  # images that are read at a time
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images of one data set, split once and for all.
 
@@ -73,14 +73,27 @@ class Dataset:
     """
 
     name: str
-    train: np.ndarray = field(repr=False)
-    validation: np.ndarray = field(repr=False)
-    test: np.ndarray = field(repr=False)
-    labels: dict[str, np.ndarray | None] = field(repr=False)
-    classes: tuple[str, ...] | None = field(repr=False)
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    labels: dict[str, np.ndarray | None]
+    classes: tuple[str, ...] | None
     licence: str
     source: str
     checksum: str
+
+    def __repr__(self):
+        """How many images of what shape, which classes and licence; on one line."""
+        counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in _SPLITS)
+        labels = "no labels"
+        if self.classes is not None:
+            first, more = ", ".join(self.classes[:3]), self.classes[3:]
+            labels = f"{len(self.classes)} classes ({first}{', ...' if more else ''})"
+        elif self.labels["train"] is not None:
+            labels = f"{len(np.unique(self.labels['train']))} classes"
+        shape = f"{self.train.dtype} {self.train.shape[1:]}"
+        licence = f"licence {self.licence}"
+        return f"<Dataset {self.name}: {counts}, {shape}, {labels}, {licence}>"
 
     def given(self, model, split: str, count: int | None = None) -> dict:
         """What a model is told beside the first images: that which it asks for.

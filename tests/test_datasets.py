@@ -318,6 +318,20 @@ def test_array():
     np.testing.assert_allclose(small.train.mean(), array.train.mean(), atol=1e-3)
 
 
+def test_a_data_set_is_shown_on_one_line(mnist):
+    assert repr(mnist) == (
+        "<Dataset mnist: 50000 train, 10000 validation, 10000 test, uint8 (28, 28, 1), "
+        "10 classes (0, 1, 2, ...), licence CC BY-SA 3.0>"
+    )
+    few, labels = numbered(20), np.arange(20) % 4
+    counts = "<Dataset array: 16 train, 2 validation, 2 test, uint8 (2, 2, 1), "
+    assert repr(datasets.load(few)) == f"{counts}no labels, licence unknown>"
+    assert (
+        repr(datasets.load(few, labels=labels))
+        == f"{counts}4 classes, licence unknown>"
+    )
+
+
 def test_labels_of_an_array_stay_with_their_images():
     images, labels = numbered(20), np.arange(20) % 3
     array = datasets.load(images, labels=labels)
@@ -368,6 +382,7 @@ def test_subfolders_are_classes(tmp_path):
         (tmp_path / hidden).write_bytes(b"what a file manager leaves behind")
     folder = datasets.load(tmp_path)
     assert folder.classes == ("Cat", "dog", "owl")
+    assert "3 classes (Cat, dog, owl)" in repr(folder)
     assert folder.train.shape == (16, 2, 2, 1)
     for split in ("train", "validation", "test"):
         expected = np.array([2, 0, 1])[getattr(folder, split)[:, 0, 0, 0] % 3]
