@@ -17,8 +17,21 @@ from zoo.draws import SampleEach, seed_words
 
 
 def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
-    """Images `[columns, H, W, C]` per row, in [0, 1], side by side without gaps."""
-    rows = [np.clip(np.asarray(row), 0, 1) for row in rows]
+    """Images `[columns, H, W, C]` per row, side by side without gaps.
+
+    They are floats, of which what lies outside of [0, 1] is cut off, or uint8.
+
+    Raises:
+        ValueError: if a row is not as above.
+    """
+    rows = [np.asarray(row) for row in rows]
+    rows = [np.clip(row / 255 if row.dtype == np.uint8 else row, 0, 1) for row in rows]
+    for row in rows:
+        if row.ndim != 4:
+            raise ValueError(
+                "`rows` must be a list of images [columns, H, W, C]: `[images]` is one "
+                f"row. Received: a row of shape {row.shape}"
+            )
     height, width, channels = rows[0].shape[1:]
     mosaic = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
     size = (

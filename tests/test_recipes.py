@@ -357,6 +357,20 @@ def test_a_grid_is_what_it_shows():
     assert figures.as_array(figure).shape[-1] == 4
 
 
+def test_a_grid_takes_images_as_they_are_loaded():
+    images = datasets.load("emoji").train[:3]
+    whole, floats = (
+        figures.grid([row]).axes[0].images[0].get_array()
+        for row in (images, np.float32(images) / 255)
+    )
+    assert whole.shape == (32, 96, 3)
+    np.testing.assert_allclose(whole, floats, atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"`\[images\]` is one row\. Received: .*32, 3"
+    ):
+        figures.grid(images)
+
+
 @one_entry
 @pytest.mark.parametrize("damaged", [True, False])
 def test_a_message_is_shown_to_the_letter(
