@@ -371,6 +371,62 @@ def test_a_grid_takes_images_as_they_are_loaded():
         figures.grid(images)
 
 
+def texts(figure):
+    """Title, axis labels and tick labels of a figure."""
+    (axes,) = figure.axes
+    both = axes.get_xticklabels(), axes.get_yticklabels()
+    ticks = [[label.get_text() for label in labels] for labels in both]
+    return axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *ticks
+
+
+def test_a_traversal_says_which_latent_moves_where_and_its_rate():
+    model, images = configs.build(), configs.BINARY
+    title, below, _, columns, rows = texts(figures.traversal(model, images))
+    normal = model.posterior(model.encoder(images)).distribution
+    mean, sigma = normal.loc.numpy(), normal.scale.numpy()
+    rates = 0.5 * (mean**2 + sigma**2 - 1 - 2 * np.log(sigma)).mean(axis=0)
+    order = figures.most_active(mean, 10)
+    assert rows == [f"z[{i}]  {rates[i]:.2f} nats" for i in order]
+    np.testing.assert_allclose(list(map(float, columns)), np.linspace(-3, 3, 11))
+    assert title.startswith(f"One code in z (rate {rates.sum():.1f} nats)")
+    assert below == "value of the row's dimension"
+
+
+@pytest.mark.parametrize(
+    ("build", "title", "row"),
+    [
+        (
+            lambda: configs.ladder(zoo.LadderVAE),
+            r"z_2 \(rate [\d.]+ nats\)",
+            r"z_2\[\d\]  [\d.]+ nats",
+        ),
+        (
+            lambda: configs.build(prior=zoo.MixturePrior(4, components=3)),
+            r"z \(rate [\d.]+ nats\)",
+            r"z\[\d\]",  # its rate is no sum over dimensions
+        ),
+        (lambda: configs.build(zoo.Autoencoder), "z", r"z\[\d\]"),
+    ],
+    ids=["layers", "mixture", "no rate"],
+)
+def test_pictures_of_latents_name_the_layer(build, title, row):
+    model, images = build(), configs.BINARY[:64]
+    moved, *_, rows = texts(figures.traversal(model, images))
+    assert re.fullmatch(f"One code in {title}: each row moves one dimension", moved)
+    assert all(re.fullmatch(row, text) for text in rows)
+    shown, first, second, *_ = texts(
+        figures.latent_space(model, images, configs.LABELS[:64])
+    )
+    assert re.fullmatch(f"Codes of 64 images in {title}", shown)
+    name = title.split(" ")[0]
+    if model.latent_fields[name].shape == (2,):
+        assert (first, second) == (f"{name}[0]", f"{name}[1]")
+    else:
+        said = rf"main direction of {name}, \d+% of the variance"
+        assert re.fullmatch(f"first {said}", first)
+        assert re.fullmatch(f"second {said}", second)
+
+
 @one_entry
 @pytest.mark.parametrize("damaged", [True, False])
 def test_a_message_is_shown_to_the_letter(
