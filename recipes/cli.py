@@ -117,11 +117,14 @@ def train(
     start_tensorflow()
     recipe = load_recipe(name)
     from recipes.runs import Run
+    from zoo import presets
 
     folder = run_dir or Path("runs") / name
     recipe.train(Run(name, folder, epochs or recipe.EPOCHS, seed, samples))
-    if (folder / name).exists():  # studies make tables and pictures instead
-        console.print(f"\nEntry: {folder / name}", highlight=False)
+    entry = folder / name
+    if entry.exists():  # studies make tables and pictures instead
+        print_metrics(presets.read_metadata(entry)["metrics"], name, console)
+        console.print(f"Entry: {entry}", highlight=False)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 
 import zoo
 from recipes import cli, datasets, demo, figures, publish, runs
+from recipes.tables import shown
 from tests import configs, digits_run, small_models
 
 ROOT = Path(__file__).parent.parent
@@ -109,6 +111,12 @@ def entry(tmp_path_factory):
     """A tiny model of digits, trained, measured, drawn, saved, exported, described."""
     folder = tmp_path_factory.mktemp("runs") / "tiny_digits"
     run = runs.Run("tiny_digits", folder, epochs=1, seed=0, num_importance_samples=5)
+    train_tiny(run)
+    return folder / run.name
+
+
+def train_tiny(run):
+    """What a recipe does, of a tiny model of digits."""
     data = datasets.load("digits")
     vae = zoo.VAE(
         zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
@@ -118,7 +126,25 @@ def entry(tmp_path_factory):
     vae.compile("adam", jit_compile=False)
     vae = run.fit(vae, data, batch_size=128, binarise=True)
     publish.publish(run, vae, data, about="Tiny.", binarise=True)
-    return folder / run.name
+
+
+def test_training_from_the_command_line_ends_in_results(tmp_path, monkeypatch):
+    """Without samples too; and it says why the first step takes its time."""
+    recipe = types.SimpleNamespace(EPOCHS=9, train=train_tiny)
+    monkeypatch.setattr(cli, "recipe_names", lambda: ["tiny"])
+    monkeypatch.setattr(cli, "load_recipe", lambda name: recipe)
+    arguments = ["train", "tiny", "--epochs", "1", "--samples", "0"]
+    arguments += ["--run-dir", str(tmp_path)]
+    output = CliRunner().invoke(cli.app, arguments).output
+    said = output.index("The first step is compiled, which takes seconds")
+    assert said < output.index("loss: ")
+    metrics = zoo.presets.read_metadata(tmp_path / "tiny")["metrics"]
+    assert "nll" not in metrics
+    assert "nll" not in output
+    for name in ("elbo", "rate", "distortion"):
+        value = shown(metrics[name]["value"])
+        assert re.search(rf"{name} .* {re.escape(value)} .* nats", output)
+    assert "\nEntry: " in output
 
 
 @one_entry
@@ -332,6 +358,76 @@ def test_a_grid_is_what_it_shows():
     assert shown[4:, 10:].min() == 1.0
     assert shown.sum() == 20
     assert figures.as_array(figure).shape[-1] == 4
+
+
+def test_a_grid_takes_images_as_they_are_loaded():
+    images = datasets.load("emoji").train[:3]
+    whole, floats = (
+        figures.grid([row]).axes[0].images[0].get_array()
+        for row in (images, np.float32(images) / 255)
+    )
+    assert whole.shape == (32, 96, 3)
+    np.testing.assert_allclose(whole, floats, atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"`\[images\]` is one row\. Received: .*32, 3"
+    ):
+        figures.grid(images)
+
+
+def texts(figure):
+    """Title, axis labels and tick labels of a figure."""
+    (axes,) = figure.axes
+    both = axes.get_xticklabels(), axes.get_yticklabels()
+    ticks = [[label.get_text() for label in labels] for labels in both]
+    return axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *ticks
+
+
+def test_a_traversal_says_which_latent_moves_where_and_its_rate():
+    model, images = configs.build(), configs.BINARY
+    title, below, _, columns, rows = texts(figures.traversal(model, images))
+    normal = model.posterior(model.encoder(images)).distribution
+    mean, sigma = normal.loc.numpy(), normal.scale.numpy()
+    rates = 0.5 * (mean**2 + sigma**2 - 1 - 2 * np.log(sigma)).mean(axis=0)
+    order = figures.most_active(mean, 10)
+    assert rows == [f"z[{i}]  {rates[i]:.2f} nats" for i in order]
+    np.testing.assert_allclose(list(map(float, columns)), np.linspace(-3, 3, 11))
+    assert title.startswith(f"One code in z (rate {rates.sum():.1f} nats)")
+    assert below == "value of the row's dimension"
+
+
+@pytest.mark.parametrize(
+    ("build", "title", "row"),
+    [
+        (
+            lambda: configs.ladder(zoo.LadderVAE),
+            r"z_2 \(rate [\d.]+ nats\)",
+            r"z_2\[\d\]  [\d.]+ nats",
+        ),
+        (
+            lambda: configs.build(prior=zoo.MixturePrior(4, components=3)),
+            r"z \(rate [\d.]+ nats\)",
+            r"z\[\d\]",  # its rate is no sum over dimensions
+        ),
+        (lambda: configs.build(zoo.Autoencoder), "z", r"z\[\d\]"),
+    ],
+    ids=["layers", "mixture", "no rate"],
+)
+def test_pictures_of_latents_name_the_layer(build, title, row):
+    model, images = build(), configs.BINARY[:64]
+    moved, *_, rows = texts(figures.traversal(model, images))
+    assert re.fullmatch(f"One code in {title}: each row moves one dimension", moved)
+    assert all(re.fullmatch(row, text) for text in rows)
+    shown, first, second, *_ = texts(
+        figures.latent_space(model, images, configs.LABELS[:64])
+    )
+    assert re.fullmatch(f"Codes of 64 images in {title}", shown)
+    name = title.split(" ")[0]
+    if model.latent_fields[name].shape == (2,):
+        assert (first, second) == (f"{name}[0]", f"{name}[1]")
+    else:
+        said = rf"main direction of {name}, \d+% of the variance"
+        assert re.fullmatch(f"first {said}", first)
+        assert re.fullmatch(f"second {said}", second)
 
 
 @one_entry

@@ -74,7 +74,10 @@ class Completed(type(keras.Model)):
     """Calls `complete` on a new object once all its constructors are through."""
 
     def __call__(cls, *args, **kwargs):
-        made = arguments(cls).made & kwargs.keys()
+        taken, made = arguments(cls)
+        first = args[0] if args else kwargs.get(taken[0], kwargs.get("encoder"))
+        checks.refuse_networks(cls, taken[0], first)
+        made = made & kwargs.keys()
         if made:
             names = ", ".join(f"`{name}`" for name in sorted(made))
             raise TypeError(f"{cls.__name__} makes {names} itself; `zoo.VAE` takes it.")

@@ -37,7 +37,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from zoo.checks import Field
+from zoo.checks import Field, require
 from zoo.draws import DRAWS
 
 MAX_ROWS = 1024  # of a request
@@ -57,9 +57,14 @@ def export(model, path: str | os.PathLike, *, warmup: bool = True) -> Path:
     Returns:
         The version's folder; `path/1` for the first.
 
+    Raises:
+        ValueError: if `path` names no folder.
+
     Example:
         zoo.serving.export(vae, "saved_models/vae_mnist/serving")
     """
+    folder = isinstance(path, str | os.PathLike)
+    require(folder, "`path` must name a folder.", repr(path))
     table = _signatures(model)
     functions = {name: _traced(*row) for name, row in table.items()}
     needed = {id(v) for function in functions.values() for v in function.variables}
