@@ -480,7 +480,11 @@ def test_codes_that_are_no_index_are_refused(codes, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["n", "seed", "num_importance_samples", "self", "z", "z_2", "two words"]
+    "name",
+    [
+        *("n", "seed", "num_importance_samples", "image_bytes", "self"),
+        *("z", "z_2", "two words"),
+    ],
 )
 def test_conditions_must_not_take_the_names_of_served_inputs(name):
     class Taken(zoo.VAE):

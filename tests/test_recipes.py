@@ -23,6 +23,7 @@ import zoo
 from recipes import cli, datasets, demo, figures, publish, runs
 from recipes.tables import shown
 from tests import configs, digits_run, small_models
+from tests.serving_gate import read_meta_graph
 
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, ROOT / "tests" / "digits_run.py"]
@@ -261,6 +262,29 @@ def test_figures_and_export_write_where_told(entry, tmp_path):
         )
         assert result.exit_code == 0, result.output
         assert any(output.iterdir())
+
+
+@one_entry
+def test_an_older_entry_is_exported_anew_with_its_weights(entry, tmp_path):
+    old = shutil.copytree(entry, tmp_path / entry.name)
+    metadata = zoo.presets.read_metadata(old)
+    table, images = metadata.pop("rarity"), metadata["data"]["name"]
+    assert table["images"] == len(datasets.load(images).train)
+    assert "compares with" in (old / "README.md").read_text()
+    note = publish.serving_note(metadata)
+    card = (old / "README.md").read_text()
+    card = card.replace(publish.serving_note(metadata | {"rarity": table}), note)
+    (old / "README.md").write_text(card)
+    (old / "metadata.json").write_text(json.dumps(metadata))
+    (old / "serving" / "2").mkdir()
+    result = CliRunner().invoke(cli.app, ["republish", str(old)])
+    assert result.exit_code == 0, result.output
+    assert zoo.presets.read_metadata(old) == zoo.presets.read_metadata(entry)
+    for name in ("README.md", "model.weights.h5"):
+        assert (old / name).read_bytes() == (entry / name).read_bytes()
+    assert [path.name for path in (old / "serving").iterdir()] == ["1"]
+    signatures = read_meta_graph(old / "serving" / "1").signature_def
+    assert {"anomaly_score", "reconstruct_bytes"} <= signatures.keys()
 
 
 def test_a_checkpoint_remains_when_the_disk_is_full(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from zoo.bounds import Latent
 from zoo.heads.diagonal_normal import diagonal_normal
 
 DRAWS = "num_importance_samples"
+DRAWS_AT_A_TIME = 1024  # of all rows together: a chunk, of which two are in memory
 
 
 def seed_words(seed) -> tf.Tensor:
