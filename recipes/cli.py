@@ -117,11 +117,14 @@ def train(
     start_tensorflow()
     recipe = load_recipe(name)
     from recipes.runs import Run
+    from zoo import presets
 
     folder = run_dir or Path("runs") / name
     recipe.train(Run(name, folder, epochs or recipe.EPOCHS, seed, samples))
-    if (folder / name).exists():  # studies make tables and pictures instead
-        console.print(f"\nEntry: {folder / name}", highlight=False)
+    entry = folder / name
+    if entry.exists():  # studies make tables and pictures instead
+        print_metrics(presets.read_metadata(entry)["metrics"], name, console)
+        console.print(f"Entry: {entry}", highlight=False)
 
 
 @app.command()
@@ -193,9 +196,22 @@ def export(
     entry = zoo.presets.find(path).resolve()
     check_name(entry.name)
     base = output or entry / "serving"
-    version = zoo.serving.export(zoo.load(path), base)
+    rarity = zoo.presets.read_metadata(path).get("rarity")
+    version = zoo.serving.export(zoo.load(path), base, rarity=rarity)
     for file in (version, *write_layout(base, entry.name, zoo.serving.MAX_ROWS)):
         console.print(str(file), highlight=False)
+
+
+@app.command()
+def republish(path: EntryPath) -> None:
+    """Export a finished entry anew, in place of its exports; its weights stay.
+
+    It measures how likely training images are, for the signature `anomaly_score`.
+    """
+    start_tensorflow()
+    from recipes import publish
+
+    console.print(str(publish.republish(path)), highlight=False)
 
 
 @app.command()

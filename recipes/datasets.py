@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from recipes import photos, sources
+from recipes import own_images, photos, sources
 from recipes.pipelines import (
     batches,
     binarise,
@@ -20,6 +21,7 @@ from recipes.pipelines import (
     downscale,
     partners,
     resize,
+    resize_all,
     scale,
     steps_per_epoch,
     stream,
@@ -50,10 +52,10 @@ _LICENCES = {
 _TRAIN_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
 
 _SPLITS = ("train", "validation", "test")
-_CHUNK = 1000  # images that are read or resized at a time
+_CHUNK = 1000  # images that are read at a time
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images of one data set, split once and for all.
 
@@ -64,19 +66,34 @@ class Dataset:
             the data set has a validation split of its own.
         test: as `train`.
         labels: classes `[N]` of each split by its name, None where there are none.
+        classes: names of the classes 0, 1, ...; None where they are not known.
         licence: licence of the images.
         source: where the images come from, such as `"TFDS mnist 3.0.1"`.
         checksum: sha256 over the bytes of `train`, `validation` and `test`.
     """
 
     name: str
-    train: np.ndarray = field(repr=False)
-    validation: np.ndarray = field(repr=False)
-    test: np.ndarray = field(repr=False)
-    labels: dict[str, np.ndarray | None] = field(repr=False)
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    labels: dict[str, np.ndarray | None]
+    classes: tuple[str, ...] | None
     licence: str
     source: str
     checksum: str
+
+    def __repr__(self):
+        """How many images of what shape, which classes and licence; on one line."""
+        counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in _SPLITS)
+        labels = "no labels"
+        if self.classes is not None:
+            first, more = ", ".join(self.classes[:3]), self.classes[3:]
+            labels = f"{len(self.classes)} classes ({first}{', ...' if more else ''})"
+        elif self.labels["train"] is not None:
+            labels = f"{len(np.unique(self.labels['train']))} classes"
+        shape = f"{self.train.dtype} {self.train.shape[1:]}"
+        licence = f"licence {self.licence}"
+        return f"<Dataset {self.name}: {counts}, {shape}, {labels}, {licence}>"
 
     def given(self, model, split: str, count: int | None = None) -> dict:
         """What a model is told beside the first images: that which it asks for.
@@ -100,6 +117,7 @@ class Dataset:
 def load(
     source: str | os.PathLike | np.ndarray,
     *,
+    labels: Sequence[int] | np.ndarray | None = None,
     image_size: int | None = None,
     data_dir: str | os.PathLike | None = None,
     local_dir: str | os.PathLike | None = None,
@@ -120,8 +138,12 @@ def load(
     images, or a sixth when there are fewer than 20 000. Folders and arrays are instead
     shuffled with a fixed seed, and 10 % each held out.
 
+    Where every image of a folder lies in a subfolder, the subfolders are its classes:
+    in the order of their names they are the labels 0, 1, ...
+
     Args:
         source: see the table. The name of a TFDS set goes before that of a folder.
+        labels: classes of an array's images, `[N]` whole numbers.
         image_size: side in pixels to which the central square of every image is
             resized, smoothly; by default the images stay as they are.
         data_dir: TFDS's folder of prepared data sets; by default `TFDS_DATA_DIR` or
@@ -135,8 +157,9 @@ def load(
         RuntimeError: if TFDS cannot prepare the data set in `data_dir`, or if the
             images found there are those of another one.
         TypeError: if `source` is of another type.
-        ValueError: if the data set is unknown, damaged or without images, or if its
-            images vary in size and `image_size` is not given.
+        ValueError: if the data set is unknown, damaged or without images, if its
+            images vary in size and `image_size` is not given, or if `labels` are not
+            one whole number for each image of an array.
 
     Example:
         >>> load("mnist").train.shape
@@ -144,11 +167,17 @@ def load(
     """
     check_image_size(image_size)
     if isinstance(source, np.ndarray):
-        return _from_array(source, image_size, "array", "NumPy array")
+        splits = own_images.split_array(source, labels, image_size)
+        return _dataset("array", splits, licence="unknown", source="NumPy array")
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
             "`source` must be a name, a folder or an array. Received: source of type "
             f"{type(source).__name__}"
+        )
+    if labels is not None:
+        raise ValueError(
+            "`labels` are for an array of images; a folder has a subfolder for each "
+            f"class. Received: labels with source={source!r}"
         )
     if source == "digits":
         return _from_digits(image_size)
@@ -160,6 +189,14 @@ def load(
     ):
         return _from_folder(Path(source).expanduser(), image_size)
     return _from_tfds(sources.find(source, data_dir), image_size, local_dir)
+
+
+def _from_folder(folder: Path, image_size: int | None) -> Dataset:
+    splits, classes = own_images.split_folder(folder, image_size)
+    source = f"folder {folder}"
+    return _dataset(
+        folder.name, splits, licence="unknown", source=source, classes=classes
+    )
 
 
 def _from_tfds(builder, image_size, local_dir) -> Dataset:
@@ -190,15 +227,13 @@ def _from_tfds(builder, image_size, local_dir) -> Dataset:
         splits,
         licence=_LICENCES.get(builder.name, licence),
         source=f"TFDS {info.full_name.replace('/', ' ')}",
+        classes=_classes(builder),
     )
 
 
 def _read(builder, split: str, image_size: int | None):
     """Return the images `[N, H, W, C]` and labels `[N]`, or None, of a TFDS split."""
-    features = builder.info.features
-    labelled = "label" in features and isinstance(
-        features["label"], tfds.features.ClassLabel
-    )
+    labelled = _classes(builder) is not None
 
     def select(example):
         image = example["image"]
@@ -221,18 +256,26 @@ def _read(builder, split: str, image_size: int | None):
     return arrays[0], arrays[1] if labelled else None
 
 
+def _classes(builder) -> tuple[str, ...] | None:
+    """The names of a TFDS set's classes, if it has any."""
+    label = dict(builder.info.features.items()).get("label")
+    classified = isinstance(label, tfds.features.ClassLabel)
+    return tuple(label.names) if classified else None
+
+
 def _from_digits(image_size: int | None) -> Dataset:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.float32(digits.images[..., np.newaxis]) / 16  # 17 levels, exactly
-    rest, test = _hold_out(_resize_all(images, image_size), digits.target)
+    rest, test = _hold_out(resize_all(images, image_size), digits.target)
     train, validation = _hold_out(*rest)
     return _dataset(
         "digits",
         {"train": train, "validation": validation, "test": test},
         licence=_LICENCES["digits"],
         source="scikit-learn digits",
+        classes=tuple(map(str, digits.target_names)),
     )
 
 
@@ -246,55 +289,9 @@ def _from_photos(image_size: int | None) -> Dataset:
     )
 
 
-def _from_folder(folder: Path, image_size: int | None) -> Dataset:
-    suffixes = (".png", ".jpg", ".jpeg")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
-    paths = [p for p in paths if "/." not in f"/{p.relative_to(folder).as_posix()}"]
-    if not paths:
-        raise ValueError(
-            f"`source` must be a folder with png or jpg images. Received: {folder}"
-        )
-    images = [_decode(path, image_size) for path in paths]
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1:
-        raise ValueError(
-            "`image_size` must be given where images vary in size. Received: "
-            f"image_size=None, {len(shapes)} sizes in {folder}"
-        )
-    images = np.stack(images)
-    if (images == images[..., :1]).all():
-        images = images[..., :1]
-    return _from_array(images, None, folder.name, f"folder {folder}")
-
-
-def _decode(path: Path, image_size: int | None) -> np.ndarray:
-    """Return the RGB image of a file, `[H, W, 3]`, uint8."""
-    try:
-        image = tf.io.decode_image(path.read_bytes(), 3, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(f"`{path}` is not a readable image.") from error
-    return (image if image_size is None else resize(image, image_size)).numpy()
-
-
-def _from_array(images, image_size, name: str, source: str) -> Dataset:
-    check_images(images, ndims=(3, 4))
-    images = images if images.ndim == 4 else images[..., np.newaxis]
-    if len(images) < 3:
-        raise ValueError(
-            "`images` must be at least 3, one for each split. Received: "
-            f"images.shape={images.shape}"
-        )
-    if images.dtype != np.uint8:
-        images = images.astype(np.float32)
-    shuffle = np.random.Generator(np.random.PCG64(0)).permutation(len(images))
-    images = _resize_all(images[shuffle], image_size)
-    held_out = max(1, len(images) // 10)
-    parts = np.split(images, [-2 * held_out, -held_out])
-    splits = {split: (part, None) for split, part in zip(_SPLITS, parts, strict=True)}
-    return _dataset(name, splits, licence="unknown", source=source)
-
-
-def _dataset(name: str, splits: dict, *, licence: str, source: str) -> Dataset:
+def _dataset(
+    name: str, splits: dict, *, licence: str, source: str, classes=None
+) -> Dataset:
     images = {split: splits[split][0] for split in _SPLITS}
     digest = hashlib.sha256()
     for part in images.values():
@@ -304,6 +301,7 @@ def _dataset(name: str, splits: dict, *, licence: str, source: str) -> Dataset:
         name,
         **images,
         labels={split: splits[split][1] for split in images},
+        classes=classes,
         licence=licence,
         source=source,
         checksum=digest.hexdigest(),
@@ -316,10 +314,3 @@ def _hold_out(images, labels):
     if labels is None:
         return (images[:end], None), (images[end:], None)
     return (images[:end], labels[:end]), (images[end:], labels[end:])
-
-
-def _resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
-    if size is None:
-        return images
-    chunks = np.split(images, range(_CHUNK, len(images), _CHUNK))
-    return np.concatenate([resize(tf.constant(chunk), size) for chunk in chunks])

@@ -11,26 +11,47 @@ import tensorflow as tf
 from matplotlib import cm
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from tensorflow_probability import distributions as tfd
 
 import zoo
-from zoo.draws import SampleEach, seed_words
+import zoo.evaluation
+from zoo import checks
+from zoo.draws import Mean, SampleEach, seed_words
 
 
-def grid(rows: Sequence[np.ndarray], labels: Sequence[str] = ()) -> Figure:
-    """Images `[columns, H, W, C]` per row, in [0, 1], side by side without gaps."""
-    rows = [np.clip(np.asarray(row), 0, 1) for row in rows]
+def grid(
+    rows: Sequence[np.ndarray],
+    labels: Sequence[str] = (),
+    columns: Sequence[str] = (),
+) -> Figure:
+    """Images `[columns, H, W, C]` per row, side by side without gaps.
+
+    They are floats, of which what lies outside of [0, 1] is cut off, or uint8. Rows
+    may have `labels` on their left, and `columns` theirs below.
+
+    Raises:
+        ValueError: if a row is not as above.
+    """
+    rows = [np.asarray(row) for row in rows]
+    rows = [np.clip(row / 255 if row.dtype == np.uint8 else row, 0, 1) for row in rows]
+    for row in rows:
+        if row.ndim != 4:
+            raise ValueError(
+                "`rows` must be a list of images [columns, H, W, C]: `[images]` is one "
+                f"row. Received: a row of shape {row.shape}"
+            )
     height, width, channels = rows[0].shape[1:]
     mosaic = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
     size = (
         0.5 * len(rows[0]) + 0.12 * max(map(len, labels), default=0),
-        0.5 * len(rows) * height / width,
+        0.5 * len(rows) * height / width + 0.3 * bool(columns),
     )
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(
         mosaic[..., 0] if channels == 1 else mosaic, cmap="gray", vmin=0, vmax=1
     )
-    axes.set_xticks([])
+    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(len(columns))], columns)
     axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(labels))], labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -98,20 +119,54 @@ def traversal(
 ) -> Figure:
     """One image's code, one latent dimension per row moved from -3 to 3.
 
-    The dimensions are those whose code varies most over `images`, first the most.
-    Of several latent layers the top one moves, and those below follow in the mean.
+    The dimensions are those whose code varies most over `images`, first the most; each
+    says its rate, where it has one of its own. Of several latent layers the top one
+    moves, and those below follow in the mean.
     """
     top = model.encode(images, given)[0].numpy()
     order = most_active(top, rows)
     steps = np.linspace(-3, 3, 11, dtype=np.float32)
     asked = model.given_fields.keys() & (given or {}).keys()
     same = {name: np.repeat(given[name][:1], len(steps), axis=0) for name in asked}
-    rows = []
+    name, rate, rates = top_rates(model, images, given)
+    labels, rows = [], []
     for dimension in order:
+        nats = "" if rates is None else f"  {rates[dimension]:.2f} nats"
+        labels.append(f"{name}[{dimension}]{nats}")
         z = np.repeat(top[:1], len(steps), axis=0)
         z[:, dimension] = steps
         rows.append(model.decode(z, given=same).numpy())
-    return grid(rows, [f"z[{dimension}]" for dimension in order])
+    figure = grid(rows, labels, [f"{step:g}" for step in np.round(steps, 1)])
+    title = f"One code in {name}{rate}: each row moves one dimension"
+    figure.axes[0].set(title=title, xlabel="value of the row's dimension")
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.6)  # of the texts
+    return figure
+
+
+def top_rates(
+    model: zoo.LatentVariableModel, images: np.ndarray, given: dict | None = None
+) -> tuple[str, str, np.ndarray | None]:
+    """The top layer's name, its mean rate over `images` in words, and by dimension.
+
+    `[D]` nats, or None: only diagonal normals have rates of their dimensions. A model
+    without a rate says nothing of either.
+    """
+    name = next(iter(model.latent_fields))
+    info = zoo.evaluation.information(model, images, given)
+    rate = info.get("rate" + name.removeprefix("z"))
+    if rate is None:
+        return name, "", None
+    draw, told = Mean(len(images)), checks.together(images, given)
+    told = checks.completed(told, model.fields, len(images))
+    x = told.pop("x")
+    model.walk(draw, model.features(x, told), told)
+    top = draw.latents[0]
+    pair = [getattr(p, "distribution", None) for p in (top.posterior, top.prior)]
+    rates = None
+    if all(isinstance(p, tfd.Normal) for p in pair):
+        rates = np.mean(tfd.kl_divergence(*pair), axis=0)
+    return name, f" (rate {rate:.1f} nats)", rates
 
 
 def most_active(codes: np.ndarray, count: int) -> np.ndarray:
@@ -156,12 +211,20 @@ def latent_space(
     """The top layer's codes by class, with the images of two points beside them.
 
     More than two dimensions are projected on their main directions, without images.
+    The axes say how much of the codes' variance these have.
     """
     from sklearn.decomposition import PCA
 
     codes = model.encode(images, given)[0].numpy()
+    name, rate, _ = top_rates(model, images, given)
+    axis_names = [f"{name}[{i}]" for i in range(2)]
     if codes.shape[1] > 2:
-        codes = PCA(2).fit_transform(codes)
+        pca = PCA(2)
+        codes = pca.fit_transform(codes)
+        axis_names = [
+            f"{which} main direction of {name}, {share:.0%} of the variance"
+            for which, share in zip(("first", "second"), pca.explained_variance_ratio_)
+        ]
     figure = Figure(figsize=(5, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for label in np.unique(labels):
@@ -170,13 +233,15 @@ def latent_space(
     if of_two_dimensions(model):
         _show_decoded(axes, model, np.float32([[-1, 1], [1, 1]]))
     axes.legend(
+        title="class",
         markerscale=3,
         fontsize=8,
         frameon=False,
         loc="center left",
         bbox_to_anchor=(1, 0.5),
     )
-    axes.set(xlabel="first direction of z", ylabel="second direction of z")
+    axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
+    axes.set_title(f"Codes of {len(images)} images in {name}{rate}")
     return figure
 
 

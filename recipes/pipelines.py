@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-_CHUNK = 1000  # images that are binarised at a time
+_CHUNK = 1000  # images that are binarised or resized at a time
 
 
 def stream(
@@ -147,6 +147,14 @@ def resize(images: tf.Tensor, size: int) -> tf.Tensor:
     if images.dtype == tf.uint8:
         return tf.saturate_cast(tf.round(resized), tf.uint8)
     return tf.clip_by_value(resized, 0.0, 1.0)
+
+
+def resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
+    """The central squares of images in memory, as `resize`; without a size, as is."""
+    if size is None:
+        return images
+    chunks = np.split(images, range(_CHUNK, len(images), _CHUNK))
+    return np.concatenate([resize(tf.constant(chunk), size) for chunk in chunks])
 
 
 def check_images(images: np.ndarray, ndims: tuple[int, ...] = (4,)) -> None:

@@ -15,10 +15,11 @@ import zoo
 import zoo.evaluation
 import zoo.serving
 from recipes import datasets, figures
-from recipes.runs import Run, evaluation_images
+from recipes.runs import Run, evaluation_images, write_json
 from recipes.tables import shown
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
+RARITY_IMAGES = 10_000  # training images that `anomaly_score` compares with
 UNITS = {"accuracy": "share of images", "perplexity": "codes"}  # others are in nats
 
 
@@ -66,15 +67,53 @@ def publish(
             **(more or {}),
         },
         "check": check(model, data, images),
+        "rarity": rarity(model, data, binarise),
     }
     entry = zoo.presets.save(model, run.folder / run.name, metadata)
     drawn = figures.draw(model, data, images, entry / "figures", run.history)
-    shutil.rmtree(entry / "serving", ignore_errors=True)  # an earlier, killed attempt's
-    zoo.serving.export(model, entry / "serving")
+    export(model, entry, metadata)
     metadata = zoo.presets.read_metadata(entry)
     pictures = [file.stem for file in drawn if file.stem != "history"]
     (entry / "README.md").write_text(card(run.name, about, metadata, pictures))
     return entry
+
+
+def republish(path: str | os.PathLike) -> Path:
+    """Exports a finished entry anew in place of its exports; its weights stay.
+
+    What `anomaly_score` compares with is measured for it, and recorded.
+
+    Returns:
+        The entry's folder.
+
+    Raises:
+        ValueError: if the entry is damaged, names no data set, or it is another here.
+    """
+    entry, model = zoo.presets.find(path), zoo.load(path)
+    before = zoo.presets.read_metadata(entry)
+    data, _ = test_images(before)
+    table = rarity(model, data, before["data"]["binarise"])
+    after = {**before, "rarity": table}
+    export(model, entry, after)
+    write_json(entry / zoo.presets.METADATA, after)
+    file = entry / "README.md"
+    notes = serving_note(before), serving_note(after)
+    file.write_text(file.read_text().replace(*notes))
+    return entry
+
+
+def export(model: zoo.GenerativeModel, entry: Path, metadata: dict) -> None:
+    """Writes the entry's first export, in place of any that are there."""
+    shutil.rmtree(entry / "serving", ignore_errors=True)
+    zoo.serving.export(model, entry / "serving", rarity=metadata["rarity"])
+
+
+def rarity(model: zoo.GenerativeModel, data: datasets.Dataset, binarise: bool) -> dict:
+    """How likely the first training images are, see `zoo.evaluation.rarity`."""
+    images = evaluation_images(data.train[:RARITY_IMAGES], binarise)
+    print(f"\nTraining: {len(images)} images, for anomaly scores")
+    given = data.given(model, "train", len(images))
+    return zoo.evaluation.rarity(model, images, given)
 
 
 def measure(
@@ -203,7 +242,7 @@ import zoo
 model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 {sample}
 ```
-`serving/` is a SavedModel for TensorFlow Serving: its `model_base_path`.
+{serving_note(metadata)}
 
 ## Results
 | metric | value | unit | protocol |
@@ -228,6 +267,19 @@ and test images are drawn once, with a fixed seed.
 It knows this data set's images, centred and of this size, and nothing else. Likelihoods
 of other images say nothing about how natural they are.
 """
+
+
+def serving_note(metadata: dict) -> str:
+    """What a card says of `serving/`."""
+    note = "`serving/` is a SavedModel for TensorFlow Serving: its `model_base_path`."
+    if "rarity" not in metadata:
+        return note
+    table = metadata["rarity"]
+    how = "by exact log p(x)"
+    if table["num_importance_samples"]:
+        how = f"by {table['num_importance_samples']} importance samples each"
+    compared = f"{table['images']} training images, {how}."
+    return f"{note}\nIts `anomaly_score` compares with {compared}"
 
 
 def figure(value, unit: str, protocol: str, **more) -> dict:

@@ -9,6 +9,7 @@ import pytest
 import zoo
 from recipes.server.process import ServerProcess
 from tests import configs
+from tests.serving_gate import table_of
 
 # What has been imported stays: collecting garbage among it takes an eighth of the time.
 gc.freeze()
@@ -45,10 +46,12 @@ def rng():
 
 @pytest.fixture(scope="session")
 def served_ladder(tmp_path_factory):
-    """A local server of a tiny model of two layers, and the model."""
+    """A local server of a tiny model of two layers, the model and its table."""
     model = configs.ladder(zoo.LadderVAE)
-    entry = zoo.presets.save(model, tmp_path_factory.mktemp("entries") / "tiny")
-    zoo.serving.export(model, entry / "serving")
+    entry = tmp_path_factory.mktemp("entries") / "tiny"
+    rarity = table_of(model, configs.BINARY[:50])
+    zoo.presets.save(model, entry, {"rarity": rarity})
+    zoo.serving.export(model, entry / "serving", rarity=rarity)
     server = ServerProcess(entry)
-    yield server, model
+    yield server, model, rarity
     server.stop()

@@ -15,11 +15,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+import zoo
 from tests.configs import of_image
-from zoo import serving
+from zoo import image_files, serving
 
 ROOT = Path(__file__).parent.parent
-BATCHABLE = {"serving_default", "encode", "decode", "sample_batched"}
+BATCHABLE = {"serving_default", "encode", "decode", "sample_batched", "anomaly_score"}
 
 # Operations with state that a signature may hold: they read variables, check inputs,
 # call functions. Random operations with state, assignments and Python are not here.
@@ -38,11 +39,15 @@ def assert_serves(model, data, rtol=1e-5):
     """
     data = data if isinstance(data, dict) else {"x": data}
     batchable = BATCHABLE | {"log_prob" if model.exact else "log_prob_batched"}
+    if image_files.takes_files(model.fields["x"]):
+        batchable |= {"reconstruct_bytes"}
+    rarity = table_of(model, data)
     with tempfile.TemporaryDirectory() as base:
-        folder = serving.export(model, base)
+        folder = serving.export(model, base, rarity=rarity)
         assert_servable_graph(folder, batchable | {"sample", "log_prob"})
         warmup = read_warmup(folder)
-        table = [row for batch in (1, 2, 5) for row in examples(model, data, batch)]
+        batches = (1, 2, 5)
+        table = [row for n in batches for row in examples(model, data, n, rarity)]
         requests, expected = zip(*table)
         seeds = np.int64([5, 5 + 2**32])  # alike in their lower 32 bits
         sample = dict(requests[:5])["sample"]
@@ -67,7 +72,16 @@ def assert_serves(model, data, rtol=1e-5):
         assert isinstance(answer, dict), f"warm-up of {name}: {answer}"
 
 
-def examples(model, data, batch):
+def table_of(model, data):
+    """A table of quantiles so far apart that scores are as exact as their nats."""
+    data = dict(data) if isinstance(data, dict) else {"x": data}
+    table = zoo.evaluation.rarity(model, data.pop("x"), data, num_importance_samples=3)
+    middle, size = table["quantiles"][50], np.abs(table["quantiles"]).max()
+    quantiles = np.linspace(middle - size, middle + size, 101)
+    return table | {"quantiles": quantiles.tolist()}
+
+
+def examples(model, data, batch, rarity):
     """One request and the eager model's answer for each signature, for `batch` rows."""
 
     def part(rows):
@@ -77,9 +91,11 @@ def examples(model, data, batch):
     x, given = part(slice(batch))
     inputs, rows = {"x": x, **given}, [part(slice(i, i + 1)) for i in range(batch)]
     seed, seeds = np.int64(batch), batch + np.arange(batch)
-    codes = model.encode(x, given)
-    names = model.latent_names(len(codes))
-    codes = dict(zip(names, codes))
+    moments = model.moments(x, given)
+    names = model.latent_names(len(moments))
+    codes = {name: mean for name, (mean, _) in zip(names, moments)}
+    stddevs = {f"{name}_stddev": stddev for name, (_, stddev) in zip(names, moments)}
+    stddevs = {name: stddev for name, stddev in stddevs.items() if stddev is not None}
     made_of = of_image(model, given)
     mean = model.decode(*codes.values(), given=made_of)
     images = model.sample(batch, made_of, seed=seed)
@@ -90,11 +106,24 @@ def examples(model, data, batch):
     scalars = {"seed": seed} | (made_of or {"n": np.int32(batch)})
     table = [
         ("serving_default", inputs, {"reconstruction": model.reconstruct(x, given)}),
-        ("encode", inputs, codes),
+        ("encode", inputs, codes | stddevs),
         ("decode", codes | made_of, {"mean": mean}),
         ("sample", scalars, {"x": images}),
         ("sample_batched", {"seed": seeds} | made_of, {"x": tf.concat(single, axis=0)}),
     ]
+    score = zoo.evaluation.anomaly_score(model, x, rarity, given)
+    table.append(("anomaly_score", inputs, {"anomaly_score": tf.constant(score)}))
+    if image_files.takes_files(model.fields["x"]):
+        pixels = np.uint8(np.clip(255 * x, 0, 255))
+        files = [tf.io.encode_png(image).numpy() for image in pixels]
+        seen = np.float32(pixels) / 255
+        score = zoo.evaluation.anomaly_score(model, seen, rarity, given)
+        answer = {
+            "reconstruction": model.reconstruct(seen, given),
+            "anomaly_score": tf.constant(score),
+        }
+        files = {image_files.IMAGE_BYTES: np.array(files, object)}
+        table.append(("reconstruct_bytes", files | given, answer))
     if model.exact:
         table.append(("log_prob", inputs, {"log_prob": model.log_prob(x, given)}))
     else:
@@ -161,7 +190,9 @@ def assert_servable_graph(folder, names):
             sizes = [dim.size for dim in info.tensor_shape.dim]
             assert not info.tensor_shape.unknown_rank, f"{name}: {key}"
             assert [size for size in sizes if size < 0] == sizes[:1], f"{name}: {key}"
-            assert info.dtype in (tf.float32, tf.int32, tf.int64), f"{name}: {key}"
+            known = {tf.float32, tf.int32, tf.int64}
+            known |= {tf.string} if key == image_files.IMAGE_BYTES else set()
+            assert info.dtype in known, f"{name}: {key}"
         for node in reachable(meta_graph.graph_def, signature):
             stateful = op_def_registry.get(node.op).is_stateful
             assert not stateful or node.op in MAY_BE_STATEFUL, f"{name}: {node.op}"

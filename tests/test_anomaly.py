@@ -1,13 +1,22 @@
-"""The bound whose lower latents come from their priors, and the likelihood ratio."""
+"""The bound whose lower latents come from their priors; how rare an image is."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 import zoo
-from tests.configs import BINARY, LABELS, biva, build, conditional_vae
+from tests.configs import (
+    BINARY,
+    LABELS,
+    LinearGaussian,
+    biva,
+    build,
+    conditional_vae,
+)
 from tests.small_models import RealNVP, SpatialVAE
 from tests.test_hierarchical_vae import BOTH, THREE_LAYERS, LinearToy
+from zoo import rarity
 from zoo.draws import UpperSample, seed_words
 from zoo.evaluation import likelihood_ratio, log_prob_above
 from zoo.heads.diagonal_normal import diagonal_normal
@@ -139,3 +148,75 @@ def test_what_it_cannot_do_is_refused():
         log_prob_above(build(), x, 1, num_importance_samples=0)
     with pytest.raises(ValueError, match="finite"):
         log_prob_above(build(), np.nan * x, 1)
+
+
+def test_scores_are_shares_of_the_exact_distribution():
+    """-log p(x) of a normal is a constant and half a chi-squared variable.
+
+    The posterior is exact: so is every importance weight.
+    """
+    exact = LinearGaussian.make(orthogonal=True)
+    model, x = exact.model(), exact.data(1000)
+    table = zoo.evaluation.rarity(model, x, num_importance_samples=2)
+    assert (table["images"], table["num_importance_samples"]) == (1000, 2)
+    new = exact.marginal.rvs(200, random_state=2).astype("float32")
+    least = exact.marginal.logpdf(exact.marginal.mean)
+    nats = least - exact.marginal.logpdf(new)
+    share = stats.chi2(new.shape[-1]).cdf(2 * nats)
+    found = zoo.evaluation.anomaly_score(model, new, table)
+    # Three standard errors of a share of 1000, and a hundredth between quantiles.
+    np.testing.assert_allclose(found, share, atol=1.5 / np.sqrt(1000) + 0.01)
+
+
+def test_a_tables_own_images_have_their_ranks():
+    x, model = BINARY[:200], build()
+    table = zoo.evaluation.rarity(model, x, batch_size=60)
+    score = zoo.evaluation.anomaly_score(model, x, table, batch_size=33)
+    assert (score.min(), score.max()) == pytest.approx((0, 1), abs=1e-3)
+    ranks = np.argsort(np.argsort(score)) / 199
+    np.testing.assert_allclose(score, ranks, atol=0.01)  # from quantile to quantile
+
+
+def test_scores_are_linear_between_quantiles_and_no_more_than_one():
+    quantiles = np.linspace(50.0, 150.0, 101) ** 2 / 100
+    nats = np.float32([0, 25, 25.5, 100, 101.3, 224, 225, 1000, np.inf])
+    found = rarity.score(nats, {"quantiles": quantiles.tolist()})
+    want = np.interp(nats, quantiles, np.linspace(0, 1, 101))
+    np.testing.assert_allclose(found, want, atol=1e-5)
+    steps = {"quantiles": [1.0] * 40 + [2.0] * 61}  # many images are equally likely
+    found = rarity.score(np.float32([1, 1.5, 2, 2.1]), steps)
+    np.testing.assert_allclose(found, [0, 39.5 / 100, 40 / 100, 1], atol=1e-6)
+
+
+def test_an_exact_model_needs_no_draws():
+    model, x = RealNVP(), BINARY[:50]
+    table = zoo.evaluation.rarity(model, x)
+    assert table["num_importance_samples"] is None
+    np.testing.assert_allclose(
+        table["quantiles"][::100],
+        [-np.max(model.log_prob(x)), -np.min(model.log_prob(x))],
+        rtol=1e-5,
+    )
+    assert zoo.evaluation.anomaly_score(model, x, table).shape == (50,)
+
+
+def test_labels_count(rng):
+    model, labels = conditional_vae(), LABELS[:50]
+    table = zoo.evaluation.rarity(model, BINARY[:50], {"label": labels})
+    one, other = (
+        zoo.evaluation.anomaly_score(model, BINARY[:50], table, {"label": given})
+        for given in (labels, (labels + 1) % 10)
+    )
+    assert not np.array_equal(one, other)
+
+
+def test_what_has_no_score_is_refused():
+    model, x = build(), BINARY[:20]
+    table = zoo.evaluation.rarity(model, x, num_importance_samples=1)
+    with pytest.raises(ValueError, match="must be finite"):
+        zoo.evaluation.anomaly_score(model, np.nan * x, table)
+    with pytest.raises(ValueError, match="`num_importance_samples` must be at least 1"):
+        zoo.evaluation.rarity(model, x, num_importance_samples=0)
+    for wrong in ({}, table | {"num_importance_samples": None}, [1, 2]):
+        with pytest.raises(ValueError, match=r"table of `zoo\.evaluation\.rarity` for"):
+            zoo.evaluation.anomaly_score(model, x, wrong)

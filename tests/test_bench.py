@@ -1,5 +1,6 @@
 """The benchmark: its arithmetic and its workers, not its timings."""
 
+import dataclasses
 import json
 import sys
 
@@ -12,6 +13,7 @@ import zoo
 from benchmarks import (
     limit,
     models,
+    page,
     quality,
     run,
     scaling,
@@ -42,6 +44,15 @@ def test_the_table_shows_median_and_spread():
     text = console.export_text()
     assert "0.2 (0.1-0.3)" in text
     assert "2.00x" in text
+
+
+def test_the_table_of_the_page_is_the_recorded_one():
+    text, rows = page.PAGE.read_text(), page.recorded()
+    assert f"{page.START}\n{page.table(rows)}\n{page.END}" in text
+    name = "training dense, batch 128"
+    rows[name] = dataclasses.replace(rows[name], zoo=[8.0, 6.0, 4.0], peer=[2.0] * 3)
+    first = page.table(rows).splitlines()[2]
+    assert first.endswith("| 6 images/s | 2 images/s | **3.00** | 2x |")
 
 
 def test_settings_are_shown_beside_the_default():

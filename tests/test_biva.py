@@ -316,7 +316,7 @@ def test_free_bits_hold_every_latent():
         ({"strides": ()}, "one entry for each layer"),
         ({"top_down_dims": (0,)}, "`top_down_dims` must be at least 1"),
         ({"top_dim": 0}, "`top_dim` must be at least 1"),
-        ({"image_shape": (12,)}, "height, width and channels"),
+        ({"image_shape": (12,)}, r"\(height, width, channels\)\. Received: \(12,\)"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(options, message):

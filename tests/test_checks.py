@@ -144,7 +144,7 @@ def test_pairs_are_no_dicts(digits):
 
 
 def test_unbatched_data_set(vae, digits):
-    with refused(vae, r"shape \[batch, 8, 8, 1\]\. Received: shape=\(8, 8, 1\)"):
+    with refused(vae, r"`\.batch\(128\)`\. Received: shape=\(8, 8, 1\)"):
         vae.fit(tf.data.Dataset.from_tensor_slices(digits))
 
 
@@ -407,7 +407,7 @@ GOOD = {
         ("pose", np.zeros((0, 3), "float32"), "`pose` must not be empty"),
         ("label", np.array([0, 1, 2, 10]), r"`label` must lie in \[0, 9\].*to 10"),
         ("label", np.array([0, 1, 2, -1]), r"`label` must lie in \[0, 9\].*from -1"),
-        ("label", np.zeros(4, "float32"), r"`label` must be integers\. Received"),
+        ("label", np.zeros(4, "float32"), r"`label` must be integers\. Give.*Received"),
         ("label", np.arange(3), r"`label` must have 4 rows.*Received: shape=\(3,\)"),
         ("colour", np.zeros(4), r'"pose": ...}\. Received: x, .*, colour'),
     ],
@@ -480,7 +480,11 @@ def test_codes_that_are_no_index_are_refused(codes, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["n", "seed", "num_importance_samples", "self", "z", "z_2", "two words"]
+    "name",
+    [
+        *("n", "seed", "num_importance_samples", "image_bytes", "self"),
+        *("z", "z_2", "two words"),
+    ],
 )
 def test_conditions_must_not_take_the_names_of_served_inputs(name):
     class Taken(zoo.VAE):
@@ -761,55 +765,3 @@ def test_a_model_of_ones_own_is_saved_whatever_it_calls_its_arguments(tmp_path):
 def test_an_argument_that_is_not_kept_is_not_lost_silently():
     with pytest.raises(ValueError, match=r"Deeper must keep its argument as `self.dep"):
         configs.build(Deeper, depth=3, keep=False).get_config()
-
-
-WRONG = {
-    "rank": configs.BINARY[:8, ..., 0],
-    "width": configs.BINARY[:8, :5],
-    "dtype": (configs.BINARY[:8] * 255).astype("int32"),
-    "words": np.array(["a"] * 8),
-    "NaN": np.full([8, *configs.IMAGE], np.nan, "float32"),
-    "empty": configs.BINARY[:0],
-    "support": configs.BINARY[:8] * 3,
-    "symbolic": keras.Input(configs.IMAGE),
-    "number": 1.5,
-    "nothing": None,
-    "data set": tf.data.Dataset.from_tensor_slices(configs.BINARY[:8]).batch(4),
-}
-# What each method takes: nothing else of the above does it take.
-RIGHT = {
-    "fit": {"data set"},
-    "evaluate": {"data set"},
-    "predict": {"data set"},
-    "sample given": {"nothing"},
-}
-METHODS = {
-    "log_prob": lambda vae, x: vae.log_prob(x),
-    "log_weights": lambda vae, x: vae.log_weights(x),
-    "encode": lambda vae, x: vae.encode(x),
-    "decode": lambda vae, x: vae.decode(x),
-    "reconstruct": lambda vae, x: vae.reconstruct(x),
-    "interpolate": lambda vae, x: vae.interpolate(x, x),
-    "fit": lambda vae, x: vae.fit(x, verbose=0),
-    "evaluate": lambda vae, x: vae.evaluate(x, verbose=0),
-    "predict": lambda vae, x: vae.predict(x, verbose=0),
-    "sample n": lambda vae, x: vae.sample(x),
-    "sample given": lambda vae, x: vae.sample(2, x),
-}
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_says_what_it_received(vae, method):
-    for kind, x in WRONG.items():
-        if kind not in RIGHT.get(method, set()):
-            with pytest.raises((ValueError, TypeError), match=r"[Rr]eceived"):
-                METHODS[method](vae, x)
-
-
-@pytest.mark.parametrize("evaluate", ["log_prob", "encode", "information"])
-def test_so_does_every_evaluation(vae, evaluate):
-    options = {"verbose": 0} if evaluate == "log_prob" else {}
-    for kind, x in WRONG.items():
-        if kind != "data set":
-            with pytest.raises((ValueError, TypeError), match=r"[Rr]eceived"):
-                getattr(zoo.evaluation, evaluate)(vae, x, **options)

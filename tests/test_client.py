@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import zoo
+from tests.image_files import CUT, encoded
 from tests.serving_gate import examples
 from zoo import client as zoo_client
 from zoo.client import Client
@@ -26,31 +27,30 @@ pytestmark = pytest.mark.xdist_group("local_server")
 
 @pytest.fixture(scope="module", params=ENDPOINTS or ["grpc", "http"])
 def asked(request):
-    """A client and the model it asks, in Python."""
+    """A client, the model it asks, in Python, and the entry's table of quantiles."""
     if ENDPOINTS:
         url, _, name = request.param.rpartition("/")
-        model = zoo.load(name)
+        model, rarity = zoo.load(name), zoo.presets.read_metadata(name)["rarity"]
     else:
-        server, model = request.getfixturevalue("served_ladder")
+        server, model, rarity = request.getfixturevalue("served_ladder")
         url, name = server.urls[request.param], "tiny"
     client = Client(name, url)
-    yield client, model
+    yield client, model, rarity
     client.close()
 
 
 @functools.cache
-def known(model):
-    """Three rows of what a model takes, and each signature's inputs and outputs."""
+def rows_of(model):
+    """Three rows of what a model takes."""
     given = {k: np.repeat(f.example(), 3, axis=0) for k, f in model.fields.items()}
     bits = np.random.default_rng(0).integers(0, 2, (3, *model.event_shape))
-    data = given | {"x": bits.astype("float32")}
-    return data, examples(model, data, 3)
+    return given | {"x": bits.astype("float32")}
 
 
 @pytest.fixture
 def data(asked):
     """Three rows of x and of the conditions."""
-    return dict(known(asked[1])[0])
+    return dict(rows_of(asked[1]))
 
 
 def assert_close(got, want):
@@ -60,9 +60,9 @@ def assert_close(got, want):
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5 * np.abs(want).max())
 
 
-def test_every_signature_answers_as_the_model_does(asked):
-    client, model = asked
-    for (signature, inputs), answer in known(model)[1]:
+def test_every_signature_answers_as_the_model_does(asked, data):
+    client, model, rarity = asked
+    for (signature, inputs), answer in examples(model, data, 3, rarity):
         got = client.predict(signature, **inputs)
         assert got.keys() == answer.keys()
         for name, want in answer.items():
@@ -70,12 +70,19 @@ def test_every_signature_answers_as_the_model_does(asked):
 
 
 def test_methods_are_those_of_the_model(asked, data):
-    client, model = asked
+    client, model, rarity = asked
     x, given = data.pop("x"), data
     assert_close(client.reconstruct(x, given), model.reconstruct(x, given))
     codes = model.encode(x, given)
     for got, want in zip(client.encode(x, given), codes, strict=True):
         assert_close(got, want)
+    pairs = zip(client.moments(x, given), model.moments(x, given), strict=True)
+    for (_, got), (_, want) in pairs:
+        assert (got is None) == (want is None)
+        if want is not None:
+            assert_close(got, want)
+    score = zoo.evaluation.anomaly_score(model, x, rarity, given)
+    assert_close(client.anomaly_score(x, given), score)
     assert_close(client.decode(*codes, given=given), model.decode(*codes, given=given))
     assert_close(client.sample(3, given, seed=7), model.sample(3, given, seed=7))
     options = {} if model.exact else {"num_importance_samples": 5, "seed": 7}
@@ -83,8 +90,29 @@ def test_methods_are_those_of_the_model(asked, data):
     assert_close(got, model.log_prob(x, given, **options))
 
 
+def test_files_go_where_images_go(asked, data):
+    client, *_ = asked
+    x, given = data.pop("x"), data
+    if x.ndim != 4 or x.shape[-1] not in (1, 3):
+        pytest.skip("a model of no images")
+    pixels = np.squeeze(np.uint8(255 * x), axis=-1 if x.shape[-1] == 1 else ())
+    files = [encoded(image, "PNG") for image in pixels]
+    assert_close(client.reconstruct(files, given), client.reconstruct(x, given))
+    assert_close(client.anomaly_score(files, given), client.anomaly_score(x, given))
+    with pytest.raises(ValueError, match="INVALID_ARGUMENT: Invalid PNG data, size 60"):
+        client.reconstruct([*files[1:], CUT], given)
+    with pytest.raises(ValueError, match=r"image_bytes must be bytes\. Received: str"):
+        client.predict("reconstruct_bytes", image_bytes=["me.png"] * 3, **given)
+
+
+def test_latents_are_sorted_by_layer():
+    names = ["z_1_bu", "z_10_td", "z_2_bu", "z_10_bu", "z_11", "z_11_stddev", "x"]
+    wanted = ["z_11", "z_10_bu", "z_10_td", "z_2_bu", "z_1_bu"]
+    assert zoo_client.top_first(names) == wanted
+
+
 def test_large_batches_go_in_parts_that_change_nothing(asked, data, monkeypatch):
-    client, _ = asked
+    client, *_ = asked
     x, given = data.pop("x"), data
     seeds = [1, -1, 2**40]
     calls = {
@@ -108,7 +136,7 @@ def test_large_batches_go_in_parts_that_change_nothing(asked, data, monkeypatch)
 
 
 def test_requests_tied_by_one_seed_go_whole(asked, data, monkeypatch):
-    client, _ = asked
+    client, *_ = asked
     x, given = data.pop("x"), data
     whole = client.log_prob(x, given, seed=3, num_importance_samples=2)
     monkeypatch.setattr(client, "rows", 1)
@@ -117,7 +145,7 @@ def test_requests_tied_by_one_seed_go_whole(asked, data, monkeypatch):
 
 
 def test_refusals_are_the_servers_words(asked, data):
-    client, _ = asked
+    client, *_ = asked
     data["x"] = data["x"] + 255
     with pytest.raises(ValueError, match=r"INVALID_ARGUMENT.*Received: \[25[56]") as e:
         client.predict("encode", **data)
@@ -128,8 +156,10 @@ def test_refusals_are_the_servers_words(asked, data):
 
 
 def test_what_the_server_does_not_know_is_refused_before_it_is_sent(asked, data):
-    client, _ = asked
-    with pytest.raises(ValueError, match=r"Signatures are decode,.*Received: 'draw'"):
+    client, *_ = asked
+    with pytest.raises(
+        ValueError, match=r"Signatures are anomaly_score,.*Received: 'draw'"
+    ):
         client.predict("draw", **data)
     with pytest.raises(ValueError, match=r"encode takes .*x.*Received: none"):
         client.predict("encode")

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,6 +19,7 @@ import tensorflow_datasets as tfds
 from sklearn.datasets import load_sample_images
 
 from recipes import datasets, sources
+from tests import configs
 
 MNIST_MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -118,6 +120,7 @@ def test_mnist_is_described(mnist):
     assert mnist.checksum == digest.hexdigest()
     assert (mnist.name, mnist.source) == ("mnist", "TFDS mnist 3.0.1")
     assert mnist.licence == "CC BY-SA 3.0"
+    assert mnist.classes == tuple("0123456789")
 
 
 @pytest.mark.slow
@@ -279,6 +282,7 @@ def test_digits(digits):
     assert digits.train.dtype == np.float32
     assert set(np.unique(digits.train)) == {level / 16 for level in range(17)}
     assert len(digits.labels["test"]) == 299
+    assert digits.classes == tuple("0123456789")
 
 
 def test_folder(tmp_path):
@@ -288,6 +292,7 @@ def test_folder(tmp_path):
         (tmp_path / name).write_bytes(tf.io.encode_png(image).numpy())
     (tmp_path / "._00.png").write_bytes(b"what macOS leaves beside a copied file")
     folder = datasets.load(tmp_path)
+    assert folder.labels["train"] is None  # as not all images are in a subfolder
     assert folder.train.shape == (16, 2, 2, 1)
     assert folder.validation.shape == folder.test.shape == (2, 2, 2, 1)
     parts = np.concatenate([folder.train, folder.validation, folder.test])
@@ -311,6 +316,82 @@ def test_array():
     small = datasets.load(images, image_size=2)
     assert small.train.shape == (16, 2, 2, 1)
     np.testing.assert_allclose(small.train.mean(), array.train.mean(), atol=1e-3)
+
+
+def test_a_data_set_is_shown_on_one_line(mnist):
+    assert repr(mnist) == (
+        "<Dataset mnist: 50000 train, 10000 validation, 10000 test, uint8 (28, 28, 1), "
+        "10 classes (0, 1, 2, ...), licence CC BY-SA 3.0>"
+    )
+    few, labels = numbered(20), np.arange(20) % 4
+    counts = "<Dataset array: 16 train, 2 validation, 2 test, uint8 (2, 2, 1), "
+    assert repr(datasets.load(few)) == f"{counts}no labels, licence unknown>"
+    assert (
+        repr(datasets.load(few, labels=labels))
+        == f"{counts}4 classes, licence unknown>"
+    )
+
+
+def test_labels_of_an_array_stay_with_their_images():
+    images, labels = numbered(20), np.arange(20) % 3
+    array = datasets.load(images, labels=labels)
+    plain = datasets.load(images)
+    for split in ("train", "validation", "test"):
+        shuffled = getattr(array, split)
+        np.testing.assert_array_equal(shuffled, getattr(plain, split))
+        np.testing.assert_array_equal(array.labels[split], shuffled[:, 0, 0, 0] % 3)
+    assert array.checksum == plain.checksum
+    assert array.classes is None
+    listed = datasets.load(images, labels=labels.tolist()).labels["test"]
+    np.testing.assert_array_equal(listed, array.labels["test"])
+    model = configs.conditional_vae()
+    np.testing.assert_array_equal(
+        array.given(model, "test")["label"], array.labels["test"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.eye(20), r"`labels.argmax\(axis=1\)`.*labels.shape=\(20, 20\)"),
+        (np.zeros((20, 1), int), r"`labels\[:, 0\]`.*labels.shape=\(20, 1\)"),
+        (np.zeros(20), r"labels.dtype=float64"),
+        (np.zeros(19, int), r"labels.shape=\(19,\), .*, 20 images"),
+        (["cat"] * 20, r"`np.unique\(labels, return_inverse=True\)\[1\]`"),
+    ],
+)
+def test_labels_that_are_not_one_number_each(labels, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.load(numbered(20), labels=labels)
+
+
+def test_labels_go_with_arrays_alone(tmp_path):
+    for source in ("mnist", tmp_path):
+        with pytest.raises(ValueError, match=r"for an array of images.*Received"):
+            datasets.load(source, labels=np.zeros(3, int))
+
+
+def test_subfolders_are_classes(tmp_path):
+    """As Keras' own `image_dataset_from_directory` reads them."""
+    for index, image in enumerate(numbered(20)):
+        file = tmp_path / ("owl", "Cat", "dog")[index % 3] / "more" / f"{index:02}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(tf.io.encode_png(image).numpy())
+    for hidden in (".thumbnails/00.png", "dog/._00.png"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_bytes(b"what a file manager leaves behind")
+    folder = datasets.load(tmp_path)
+    assert folder.classes == ("Cat", "dog", "owl")
+    assert "3 classes (Cat, dog, owl)" in repr(folder)
+    assert folder.train.shape == (16, 2, 2, 1)
+    for split in ("train", "validation", "test"):
+        expected = np.array([2, 0, 1])[getattr(folder, split)[:, 0, 0, 0] % 3]
+        np.testing.assert_array_equal(folder.labels[split], expected)
+    for hidden in (".thumbnails/00.png", "dog/._00.png"):
+        (tmp_path / hidden).unlink()
+    (tmp_path / ".thumbnails").rmdir()
+    keras_reads = keras.utils.image_dataset_from_directory(tmp_path, verbose=False)
+    assert tuple(keras_reads.class_names) == folder.classes
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,17 @@
 
 import base64
 import contextlib
-import io
 import json
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
-from PIL import Image
 from typer.testing import CliRunner
 
 import zoo
@@ -24,6 +20,7 @@ from recipes import cli, datasets
 from recipes.explorer import app, pictures, views
 from tests import configs, small_models
 from tests.browser import Browser
+from tests.image_files import gif, png
 
 pytestmark = pytest.mark.xdist_group("explorer")  # one process for all its tests
 
@@ -144,21 +141,6 @@ def test_models_of_other_data_are_refused(build, digits):
 
 def url_of(file: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(file).decode()}"
-
-
-def png(width: int, height: int) -> bytes:
-    """A small file whose header says that the image is of that size."""
-    file = io.BytesIO()
-    Image.new("L", (8, 8)).save(file, "PNG")
-    head = b"IHDR" + struct.pack(">II", width, height) + file.getvalue()[24:29]
-    check = struct.pack(">I", zlib.crc32(head))
-    return file.getvalue()[:12] + head + check + file.getvalue()[33:]
-
-
-def gif() -> bytes:
-    file = io.BytesIO()
-    Image.new("L", (8, 8)).save(file, "GIF")
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy import stats
 
 import zoo
+from tests import configs
 from tests.configs import FullNormal
 from zoo.draws import Mean, Sample, seed_words
 
@@ -127,3 +129,14 @@ def test_heads_of_one_place_each(rng):
         head(features[:, i, j]).log_prob(z[:, i, j]) for i in range(4) for j in range(5)
     )
     np.testing.assert_allclose(posterior.log_prob(z), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "value"),
+    [("likelihood", "sigma", 0.3), ("prior", "components", 5)],
+)
+def test_what_a_built_head_was_made_with_is_fixed(head, name, value):
+    parts = {"likelihood": zoo.Normal(0.5), "prior": zoo.MixturePrior(4, components=3)}
+    model = configs.build(**parts)
+    with pytest.raises(AttributeError, match=f"`{name}` of a .* is fixed"):
+        setattr(getattr(model, f"{head}_head"), name, value)

@@ -1,22 +1,14 @@
 """Entries: what is written comes back, and what is wrong is refused in clear words."""
 
 import json
-import shutil
-import subprocess
-import sys
-import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import zoo
-from recipes import cli, datasets
 from tests import configs
 from zoo import presets
-
-ROOT = Path(__file__).parent.parent
 
 
 def small_vae():
@@ -187,41 +179,3 @@ def test_a_model_that_would_need_code_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="runs no code"):
         presets.save(vae, tmp_path / "entry")
     assert not list(tmp_path.rglob("*.h5"))
-
-
-def test_a_wheel_brings_entries_recipes_and_data_along(tmp_path):
-    source = tmp_path / "source"
-    ignored = shutil.ignore_patterns("serving", "figures", "__pycache__", "results")
-    for name in ("zoo", "saved_models", "recipes"):
-        shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet"]
-    subprocess.run([*pip, "-w", tmp_path / "wheels", source], check=True)
-    (wheel,) = (tmp_path / "wheels").glob("vae_zoo-*.whl")
-    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    script = """if True:
-        import zoo
-        from recipes import cli, datasets, sources
-
-        print(zoo.__file__, zoo.__version__)
-        print(*zoo.list_presets())
-        print(*cli.recipe_names())
-        print(len(datasets.load("digits").train))
-        print(len(list(sources.LOCAL_COPIES["mnist"].glob("*.gz"))))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path / "installed",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    where, entries, recipes, digits, mnist = done.stdout.splitlines()
-    assert where.startswith(str(tmp_path))
-    assert where.endswith(zoo.__version__)
-    assert entries.split() == zoo.list_presets()
-    assert recipes.split() == cli.recipe_names()
-    assert (int(digits), int(mnist)) == (len(datasets.load("digits").train), 4)
-    (commands,) = (tmp_path / "installed").glob("*.dist-info/entry_points.txt")
-    assert "vae-zoo = recipes.__main__:start" in commands.read_text()

@@ -13,16 +13,25 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def python_of(page: Path) -> list[str]:
+    """The blocks of Python that a page shows, in order."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
 @pytest.mark.parametrize(
-    ("page", "count"), [("README.md", 5), ("your_own_parts.md", 8), ("data.md", 1)]
+    ("page", "count"), [("README.md", 5), ("your_own_parts.md", 9), ("data.md", 2)]
 )
-def test_the_python_of_a_page_runs(page, count):
+def test_the_python_of_a_page_runs(page, count, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where its pictures go
     (page,) = (path for path in PAGES if path.name == page)
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    blocks = python_of(page)
     assert len(blocks) == count
     names = {}
     for block in blocks:
         exec(compile(block, page.name, "exec"), names)
+    pictures = {"README.md": {"rows.png"}, "data.md": {"emoji.png"}}
+    drawn = {file.name for file in tmp_path.iterdir()}
+    assert drawn == pictures.get(page.name, set())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

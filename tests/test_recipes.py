@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import h5py
@@ -20,7 +21,9 @@ from typer.testing import CliRunner
 
 import zoo
 from recipes import cli, datasets, demo, figures, publish, runs
+from recipes.tables import shown
 from tests import configs, digits_run, small_models
+from tests.serving_gate import read_meta_graph
 
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, ROOT / "tests" / "digits_run.py"]
@@ -109,6 +112,12 @@ def entry(tmp_path_factory):
     """A tiny model of digits, trained, measured, drawn, saved, exported, described."""
     folder = tmp_path_factory.mktemp("runs") / "tiny_digits"
     run = runs.Run("tiny_digits", folder, epochs=1, seed=0, num_importance_samples=5)
+    train_tiny(run)
+    return folder / run.name
+
+
+def train_tiny(run):
+    """What a recipe does, of a tiny model of digits."""
     data = datasets.load("digits")
     vae = zoo.VAE(
         zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
@@ -118,7 +127,25 @@ def entry(tmp_path_factory):
     vae.compile("adam", jit_compile=False)
     vae = run.fit(vae, data, batch_size=128, binarise=True)
     publish.publish(run, vae, data, about="Tiny.", binarise=True)
-    return folder / run.name
+
+
+def test_training_from_the_command_line_ends_in_results(tmp_path, monkeypatch):
+    """Without samples too; and it says why the first step takes its time."""
+    recipe = types.SimpleNamespace(EPOCHS=9, train=train_tiny)
+    monkeypatch.setattr(cli, "recipe_names", lambda: ["tiny"])
+    monkeypatch.setattr(cli, "load_recipe", lambda name: recipe)
+    arguments = ["train", "tiny", "--epochs", "1", "--samples", "0"]
+    arguments += ["--run-dir", str(tmp_path)]
+    output = CliRunner().invoke(cli.app, arguments).output
+    said = output.index("The first step is compiled, which takes seconds")
+    assert said < output.index("loss: ")
+    metrics = zoo.presets.read_metadata(tmp_path / "tiny")["metrics"]
+    assert "nll" not in metrics
+    assert "nll" not in output
+    for name in ("elbo", "rate", "distortion"):
+        value = shown(metrics[name]["value"])
+        assert re.search(rf"{name} .* {re.escape(value)} .* nats", output)
+    assert "\nEntry: " in output
 
 
 @one_entry
@@ -237,6 +264,29 @@ def test_figures_and_export_write_where_told(entry, tmp_path):
         assert any(output.iterdir())
 
 
+@one_entry
+def test_an_older_entry_is_exported_anew_with_its_weights(entry, tmp_path):
+    old = shutil.copytree(entry, tmp_path / entry.name)
+    metadata = zoo.presets.read_metadata(old)
+    table, images = metadata.pop("rarity"), metadata["data"]["name"]
+    assert table["images"] == len(datasets.load(images).train)
+    assert "compares with" in (old / "README.md").read_text()
+    note = publish.serving_note(metadata)
+    card = (old / "README.md").read_text()
+    card = card.replace(publish.serving_note(metadata | {"rarity": table}), note)
+    (old / "README.md").write_text(card)
+    (old / "metadata.json").write_text(json.dumps(metadata))
+    (old / "serving" / "2").mkdir()
+    result = CliRunner().invoke(cli.app, ["republish", str(old)])
+    assert result.exit_code == 0, result.output
+    assert zoo.presets.read_metadata(old) == zoo.presets.read_metadata(entry)
+    for name in ("README.md", "model.weights.h5"):
+        assert (old / name).read_bytes() == (entry / name).read_bytes()
+    assert [path.name for path in (old / "serving").iterdir()] == ["1"]
+    signatures = read_meta_graph(old / "serving" / "1").signature_def
+    assert {"anomaly_score", "reconstruct_bytes"} <= signatures.keys()
+
+
 def test_a_checkpoint_remains_when_the_disk_is_full(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     main = digits_run.main
@@ -332,6 +382,76 @@ def test_a_grid_is_what_it_shows():
     assert shown[4:, 10:].min() == 1.0
     assert shown.sum() == 20
     assert figures.as_array(figure).shape[-1] == 4
+
+
+def test_a_grid_takes_images_as_they_are_loaded():
+    images = datasets.load("emoji").train[:3]
+    whole, floats = (
+        figures.grid([row]).axes[0].images[0].get_array()
+        for row in (images, np.float32(images) / 255)
+    )
+    assert whole.shape == (32, 96, 3)
+    np.testing.assert_allclose(whole, floats, atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"`\[images\]` is one row\. Received: .*32, 3"
+    ):
+        figures.grid(images)
+
+
+def texts(figure):
+    """Title, axis labels and tick labels of a figure."""
+    (axes,) = figure.axes
+    both = axes.get_xticklabels(), axes.get_yticklabels()
+    ticks = [[label.get_text() for label in labels] for labels in both]
+    return axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *ticks
+
+
+def test_a_traversal_says_which_latent_moves_where_and_its_rate():
+    model, images = configs.build(), configs.BINARY
+    title, below, _, columns, rows = texts(figures.traversal(model, images))
+    normal = model.posterior(model.encoder(images)).distribution
+    mean, sigma = normal.loc.numpy(), normal.scale.numpy()
+    rates = 0.5 * (mean**2 + sigma**2 - 1 - 2 * np.log(sigma)).mean(axis=0)
+    order = figures.most_active(mean, 10)
+    assert rows == [f"z[{i}]  {rates[i]:.2f} nats" for i in order]
+    np.testing.assert_allclose(list(map(float, columns)), np.linspace(-3, 3, 11))
+    assert title.startswith(f"One code in z (rate {rates.sum():.1f} nats)")
+    assert below == "value of the row's dimension"
+
+
+@pytest.mark.parametrize(
+    ("build", "title", "row"),
+    [
+        (
+            lambda: configs.ladder(zoo.LadderVAE),
+            r"z_2 \(rate [\d.]+ nats\)",
+            r"z_2\[\d\]  [\d.]+ nats",
+        ),
+        (
+            lambda: configs.build(prior=zoo.MixturePrior(4, components=3)),
+            r"z \(rate [\d.]+ nats\)",
+            r"z\[\d\]",  # its rate is no sum over dimensions
+        ),
+        (lambda: configs.build(zoo.Autoencoder), "z", r"z\[\d\]"),
+    ],
+    ids=["layers", "mixture", "no rate"],
+)
+def test_pictures_of_latents_name_the_layer(build, title, row):
+    model, images = build(), configs.BINARY[:64]
+    moved, *_, rows = texts(figures.traversal(model, images))
+    assert re.fullmatch(f"One code in {title}: each row moves one dimension", moved)
+    assert all(re.fullmatch(row, text) for text in rows)
+    shown, first, second, *_ = texts(
+        figures.latent_space(model, images, configs.LABELS[:64])
+    )
+    assert re.fullmatch(f"Codes of 64 images in {title}", shown)
+    name = title.split(" ")[0]
+    if model.latent_fields[name].shape == (2,):
+        assert (first, second) == (f"{name}[0]", f"{name}[1]")
+    else:
+        said = rf"main direction of {name}, \d+% of the variance"
+        assert re.fullmatch(f"first {said}", first)
+        assert re.fullmatch(f"second {said}", second)
 
 
 @one_entry

@@ -18,6 +18,8 @@ ROOMS = (  # of zoo/, from the first to the last
     ("priors", "likelihoods"),
     (
         "draws",
+        "image_files",
+        "rarity",
         "training",
         "model",
         "objectives",

@@ -1,5 +1,6 @@
 """The local server: bad requests, limits, deaths, and what the command line says."""
 
+import base64
 import http.client
 import json
 import re
@@ -33,6 +34,7 @@ from recipes import cli
 from recipes.layout import write_layout
 from recipes.server.process import ANY_PORTS, HOST, ServerProcess, command
 from tests import configs
+from tests.image_files import BAD, encoded
 from zoo.client import Client
 
 pytestmark = pytest.mark.xdist_group("local_server")
@@ -65,6 +67,13 @@ def ask(server, body, model="tiny", end=":predict"):
     return answer.status_code, answer.json()
 
 
+def coded(*files):
+    """Files as JSON has them."""
+    return [{"b64": base64.b64encode(file).decode()} for file in files]
+
+
+FILES = {"signature_name": "reconstruct_bytes"}
+GOOD = encoded(np.uint8(255 * X[0, ..., 0]), "PNG")
 BAD_BODIES = [
     ("", "Expecting value"),
     ("{", "Expecting property name"),
@@ -97,6 +106,13 @@ BAD_BODIES = [
     ({**SAMPLE, "inputs": {"n": 2**80, "seed": 7}}, r"n must be numbers"),
     ({**SAMPLE, "inputs": {"n": 2}}, r"Inputs are n, seed\. Received: n"),
     ({"signature_name": "sample", "instances": [{"n": 1, "seed": 1}]}, "compatible"),
+    *(({**FILES, "instances": coded(GOOD, file)}, re.escape(m)) for file, m in BAD),
+    ({**FILES, "inputs": ["\ud800"]}, r"PNG or JPEG files.*\? \(1 bytes\)"),
+    ({**FILES, "inputs": "a.png"}, r"must be a list of files\. Received: str"),
+    ({**FILES, "inputs": [3]}, r'files as \{"b64": \.\.\.\}\. Received: int'),
+    ({**FILES, "inputs": [{"b64": 3}]}, r"files as.*Received: dict"),
+    ({**FILES, "inputs": [{"b64": "%%%"}]}, r"must be files in base64"),
+    ({**FILES, "inputs": {"b64": ""}}, r"Inputs are image_bytes\. Received: b64"),
 ]
 
 
@@ -151,6 +167,11 @@ def tensor(**fields):
     return tensor_pb2.TensorProto(tensor_shape=shape, **{"dtype": 1, **fields})
 
 
+def strings(*values, shape=None):
+    shape = [len(values)] if shape is None else shape
+    return tensor(dtype=7, string_val=values, shape=shape)
+
+
 INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 IMAGES = tensor(float_val=[0.5])  # one value stands for all
 BAD_REQUESTS = [
@@ -164,7 +185,7 @@ BAD_REQUESTS = [
     ({}, {"x": IMAGES, "y": IMAGES}, INVALID, "Received: x, y"),
     ({}, {"y" * 10**6: IMAGES}, INVALID, "Received: yyy"),
     ({}, {"x": tensor(dtype=3, int_val=[1])}, INVALID, "x must be float32"),
-    ({}, {"x": tensor(dtype=7, string_val=[b"a"])}, INVALID, "dtype 7"),
+    ({}, {"x": tensor(dtype=7, string_val=[b"a"])}, INVALID, "x must be float32"),
     ({}, {"x": tensor(dtype=2, double_val=[0.5])}, INVALID, "dtype 2"),
     ({}, {"x": tensor(dtype=999)}, INVALID, "dtype 999"),
     ({}, {"x": tensor()}, INVALID, "x must have 64 values. Received: 0"),
@@ -181,6 +202,17 @@ BAD_REQUESTS = [
     ({}, {"x": tensor(float_val=[0], shape=[8, 8])}, INVALID, "[8,8] is not compat"),
     ({}, {"x": tensor(float_val=[2])}, INVALID, "x must hold values in [0, 1]"),
     ({}, {"x": tensor(shape=[0, 8, 8, 1])}, INVALID, "1 to 1024 rows"),
+    *((FILES, {"image_bytes": strings(GOOD, f)}, INVALID, m) for f, m in BAD),
+    (FILES, {"image_bytes": strings(GOOD, shape=[1025])}, INVALID, "1 to 1024 rows"),
+    (FILES, {"image_bytes": strings(GOOD, shape=[2**22])}, INVALID, "have a shape"),
+    (FILES, {"image_bytes": strings(GOOD, shape=[])}, INVALID, "is not compatible"),
+    (FILES, {"image_bytes": IMAGES}, INVALID, "image_bytes must be object"),
+    (
+        FILES,
+        {"image_bytes": tensor(dtype=7, tensor_content=bytes(64))},
+        INVALID,
+        "image_bytes must have 64 values. Received: 0",
+    ),
 ]
 
 
@@ -247,6 +279,20 @@ def test_rows_are_answered_in_rows(server, served_ladder):
     named = ask(server, {"instances": [{"x": x} for x in X.tolist()]})
     assert named == ask(server, {"instances": X.tolist()})
     assert ask(server, {"inputs": X.tolist()})[1]["outputs"] == named[1]["predictions"]
+
+
+def test_files_come_as_rows_or_as_a_column(server, served_ladder):
+    want = ask(server, {"instances": X[:1].tolist()})[1]["predictions"]
+    score = ask(server, {"signature_name": "anomaly_score", "inputs": X[:1].tolist()})
+    named = [{"image_bytes": file} for file in coded(GOOD)]
+    for instances in (named, coded(GOOD)):
+        code, answer = ask(server, {**FILES, "instances": instances})
+        assert code == 200
+        (row,) = answer["predictions"]
+        assert row["reconstruction"] == want[0]
+        assert row["anomaly_score"] == score[1]["outputs"][0]
+    code, answer = ask(server, {**FILES, "inputs": coded(GOOD)})
+    assert (code, answer["outputs"]["reconstruction"]) == (200, want)
 
 
 def malformed(server, stub, count):

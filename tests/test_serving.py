@@ -1,5 +1,6 @@
 """Serving: what is exported runs in TensorFlow's C++ loader and answers alike."""
 
+import io
 import re
 import resource
 
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from PIL import Image
 
 import zoo
 from tests import configs
-from tests.serving_gate import ask, assert_serves
+from tests.image_files import BAD, encoded
+from tests.serving_gate import ask, assert_serves, table_of
 from zoo import serving
 
 tfd = tfp.distributions
@@ -48,8 +51,8 @@ def noise(batch):
 def served(tmp_path_factory):
     """A small model and the folder of its export."""
     keras.utils.set_random_seed(0)
-    model = conv_vae()
-    return model, serving.export(model, tmp_path_factory.mktemp("serving"))
+    model, folder = conv_vae(), tmp_path_factory.mktemp("serving")
+    return model, serving.export(model, folder, rarity=table_of(model, noise(5)))
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,65 @@ def test_batched_log_prob_does_not_depend_on_its_batch(served):
     np.testing.assert_array_equal(turned["log_prob"], want[::-1])
 
 
+def test_an_anomaly_score_does_not_depend_on_its_batch(served):
+    x = noise(4)
+    table = [("anomaly_score", {"x": rows}) for rows in (x, x[::-1], *x[:, None])]
+    batch, turned, *single = (row["anomaly_score"] for row in ask(served[1], table))
+    np.testing.assert_array_equal(batch, np.concatenate(single))
+    np.testing.assert_array_equal(batch, turned[::-1])
+    assert 0 <= batch.min() < batch.max() <= 1
+
+
+def test_files_are_what_pillow_reads_in_them(tmp_path):
+    model = vae_of_colours()
+    folder, rng = serving.export(model, tmp_path), np.random.default_rng(0)
+    colours = rng.integers(0, 256, (8, 8, 3)).astype("uint8")
+    smooth = np.broadcast_to(np.uint8(30 * np.arange(8))[:, None], (8, 8))
+    see_through = np.concatenate([colours, np.zeros((8, 8, 1), "uint8")], axis=-1)
+    files = [encoded(pixels, "PNG") for pixels in (colours, smooth, see_through)]
+    seen = [colours, np.stack([smooth] * 3, axis=-1), colours]
+    files.append(encoded(smooth, "JPEG"))
+    seen.append(np.stack([Image.open(io.BytesIO(files[-1]))] * 3, axis=-1))
+    request = {"image_bytes": np.array(files, object)}
+    (answer,) = ask(folder, [("reconstruct_bytes", request)])
+    want = model.reconstruct(np.float32(seen) / 255)
+    assert answer.keys() == {"reconstruction"}  # without a table there is no score
+    np.testing.assert_allclose(answer["reconstruction"][:3], want[:3], atol=1e-5)
+    # Decoders of JPEG may round a pixel to the next of 256 levels.
+    np.testing.assert_allclose(answer["reconstruction"][3], want[3], atol=1e-3)
+
+
+def vae_of_colours():
+    shape = (8, 8, 3)
+    encoder = networks.dense_encoder(shape, units=(16,))
+    return zoo.VAE(encoder, networks.dense_decoder(4, shape, units=(16,)), latent_dim=4)
+
+
+def test_files_that_are_no_such_image_are_refused(tmp_path):
+    folder = serving.export(configs.build(), tmp_path)
+    good = encoded(np.zeros((8, 8), "uint8"), "PNG")
+    requests = [
+        ("reconstruct_bytes", {"image_bytes": np.array([good, file], object)})
+        for file, _ in BAD
+    ]
+    for answer, (_, message) in zip(ask(folder, requests), BAD):
+        assert message in answer
+
+
+def test_models_of_other_than_images_take_no_files():
+    for model in (vector_vae(), configs.pixelcnn(), configs.build(shape=(8, 8, 2))):
+        assert "reconstruct_bytes" not in serving._signatures(model)
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {"quantiles": [1.0]}, {"quantiles": [0.0] * 101}, "rare"]
+)
+def test_a_table_of_something_else_is_refused(table, tmp_path):
+    with pytest.raises(ValueError, match=r"a table of `zoo.evaluation.rarity` for"):
+        serving.export(configs.build(), tmp_path, rarity=table)
+    assert not list(tmp_path.iterdir())
+
+
 def test_log_prob_is_streamed_over_any_number_of_draws(served):
     model, folder = served
     x, counts, seed = noise(3), np.int32([1, 33, 100, 700]), np.int64(-1)
@@ -171,6 +233,7 @@ def test_wrong_requests_are_refused_in_clear_words(served):
     table = [
         ("serving_default", image(shape=(2, 14, 56, 1)), wrong_shape),
         ("encode", image(shape=(28, 28)), "[28,28] is not compatible"),
+        ("anomaly_score", image(np.nan), "x must hold values in [0, 1]. Received:"),
         ("encode", image(255), "x must hold values in [0, 1]. Received:] [255 255"),
         ("encode", image(np.nan), "x must hold values in [0, 1]. Received:] [nan"),
         ("encode", {"x": one_bad}, "x must hold values in [0, 1]. Received:] [255"),
@@ -201,6 +264,8 @@ def test_every_signature_refuses_an_empty_batch_and_one_too_large(served):
         return [
             ("serving_default", {"x": x}),
             ("encode", {"x": x}),
+            ("anomaly_score", {"x": x}),
+            ("reconstruct_bytes", {"image_bytes": np.array([b""] * rows, object)}),
             ("decode", {"z": np.zeros((rows, 8), "float32")}),
             ("sample_batched", {"seed": seeds}),
             log_prob(x, 1, 0),
@@ -211,7 +276,7 @@ def test_every_signature_refuses_an_empty_batch_and_one_too_large(served):
     answers = iter(ask(served[1], [*requests(0), *requests(1025)]))
     for rows in (0, 1025):
         message = rf"must have 1 to 1024 rows.* Received:\] \[{rows}\]"
-        assert all(re.search(message, next(answers)) for _ in range(6))
+        assert all(re.search(message, next(answers)) for _ in range(8))
         wanted = f"n must hold values in [1, 1024]. Received:] [{rows}]"
         assert wanted in next(answers)
 

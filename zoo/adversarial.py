@@ -63,6 +63,7 @@ class Adversarial(LatentVariableModel):
 
         Raises a ValueError if there is one without a discriminator.
         """
+        checks.check_optimizer(optimizer)
         optimizer = keras.optimizers.get(optimizer)
         optimizer.build(self.generator_variables)
         super().compile(optimizer, **kwargs)

@@ -36,6 +36,15 @@ class Latent(NamedTuple):
             support = 0, inner.logits_parameter().shape[-1] - 1
         return Field(tuple(self.z.shape[1:]), self.z.dtype.name, support)
 
+    def stddev(self) -> tf.Tensor | None:
+        """Standard deviations of the posterior, as z; None where it has none."""
+        inner = getattr(self.posterior, "distribution", self.posterior)
+        if isinstance(inner, tfd.Deterministic):
+            return None
+        with contextlib.suppress(NotImplementedError):
+            return tf.broadcast_to(self.posterior.stddev(), tf.shape(self.z))
+        return None
+
 
 def log_prob(distribution: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
     """log density of every row of z `[K*B, ...]` in nats, `[K*B]`; see `Latent`."""

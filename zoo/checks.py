@@ -35,14 +35,24 @@ def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
     for name in data:
         field = fields[name]
         wanted = "Data must be an array here; `predict` and `evaluate` take data sets."
-        require(not isinstance(data[name], tf.data.Dataset), wanted, data[name])
-        x = data[name] if hasattr(data[name], "dtype") else np.asarray(data[name])
+        other = isinstance(data[name], tf.data.Dataset | keras.KerasTensor)
+        require(not other, wanted, data[name])
+        x = data[name] if hasattr(data[name], "dtype") else as_array(data[name], name)
         if not tf.is_symbolic_tensor(x):
             _check_array(x, "Data" if name == "x" else f"`{name}`", field)
             rows = len(x) if rows is None else rows
             wanted = f"`{name}` must have {rows} rows, one for each image."
             fits = tf.is_tensor(rows) or len(x) == rows
             require(fits, wanted, f"shape={tuple(x.shape)}")
+
+
+def as_array(rows, name: str) -> np.ndarray:
+    """Nested lists as an array; raises a ValueError if they are of several lengths."""
+    try:
+        return np.asarray(rows)
+    except ValueError:
+        wanted = f"`{name}` must be an array: these lists are of several lengths."
+        raise ValueError(f"{wanted} Received: {rows!r}") from None
 
 
 def check_names(data: dict, fields: dict[str, Field]) -> None:
@@ -93,6 +103,13 @@ def check_shape(shape, axes: int | None = None) -> None:
     require(listed and axes in (None, len(shape)), wanted, shape)
 
 
+def refuse_networks(cls: type, first: str, received) -> None:
+    """Raises a ValueError if a network comes where a class wants a shape first."""
+    network = isinstance(received, keras.layers.Layer)
+    wanted = f"{cls.__name__} makes its networks itself: begin with `{first}`, a tuple."
+    require(not (network and first.endswith("shape")), wanted, repr(received))
+
+
 def check_distribution(name: str, distribution, event_shape=None) -> None:
     """Raises a ValueError unless it is one event per row, of that shape if given."""
     good = isinstance(distribution, tfp.distributions.Distribution)
@@ -111,13 +128,15 @@ def check_distribution(name: str, distribution, event_shape=None) -> None:
 def _check_array(x, name: str, field: Field) -> None:
     shape, dtype, ours = tuple(x.shape), tf.as_dtype(x.dtype), tf.as_dtype(field.dtype)
     wanted = f"{name} must have shape {_shown('batch', *field.shape)}."
-    if (*shape[1:], 1) == tuple(field.shape):
-        wanted += " Add the channel axis: `x[..., None]`."
+    wanted += _missing_axis(shape, name.strip("`"), field)
     require(shape and shape[1:] == tuple(field.shape), wanted, f"shape={shape}")
     require(shape[0], f"{name} must not be empty.", f"shape={shape}")
     received = f"dtype={dtype.name}"
     if ours.is_integer:
-        require(dtype.is_integer, f"{name} must be integers.", received)
+        wanted = f"{name} must be integers."
+        if dtype.is_floating and not field.shape:
+            wanted += f" Give `{name.strip('`')}.astype('int32')`."
+        require(dtype.is_integer, wanted, received)
     if ours.is_floating:
         binary = dtype.is_bool or (dtype.is_integer and np.max(x) <= 1)
         hint = "`x.astype('float32')`" if binary else "divide 8-bit images by 255"
@@ -132,6 +151,18 @@ def _check_array(x, name: str, field: Field) -> None:
     wanted = f"{name} must lie in [{least:g}, {most:g}], {of}."
     inside = least <= low and high <= most
     require(inside, wanted, f"values from {low:g} to {high:g}")
+
+
+def _missing_axis(shape: tuple, name: str, field: Field) -> str:
+    """How rows of another shape may be mended, if it is known."""
+    if field.shape and (*shape[1:], 1) == tuple(field.shape):
+        return " Add the channel axis: `x[..., None]`."
+    if field.shape and shape == tuple(field.shape):
+        return " Add the batch axis: `x[None]`; of a data set, `.batch(128)`."
+    if not field.shape and len(shape) == 2:
+        mended = f"{name}[:, 0]" if shape[1] == 1 else f"{name}.argmax(axis=1)"
+        return f" Give one number for each row: `{mended}`."
+    return ""
 
 
 def check_source(source, fields: dict[str, Field]) -> None:
@@ -191,6 +222,14 @@ def check_codes(codes, fields: dict[str, Field]) -> tuple[list[tf.Tensor], tf.Te
     return rows, tf.shape(codes[0])[: leading[0].rank]
 
 
+def check_batch(data) -> None:
+    """Raises a ValueError unless it is one batch: an array or a dict of arrays."""
+    wanted = "A batch must be an array or a dict of arrays; `fit`, `evaluate` and "
+    wanted += "`predict` take data sets."
+    single = isinstance(data, dict) or hasattr(data, "shape")
+    require(single, wanted, repr(data))
+
+
 def refuse_lists(data) -> None:
     """Raises a ValueError if data are several arrays one beside another."""
     listed = isinstance(data, list | tuple) and any(hasattr(a, "shape") for a in data)
@@ -219,6 +258,13 @@ def not_negative(**weights) -> None:
         number = isinstance(weight, Real | np.number) and weight >= 0
         wanted = f"`{name}` must not be negative: a number or a schedule."
         require(number or callable(weight), wanted, f"{name}={weight!r}")
+
+
+def check_optimizer(optimizer) -> None:
+    """Raises a ValueError unless it is a Keras optimiser, or says which."""
+    wanted = "`optimizer` must be a Keras optimiser or its name, such as 'adam'."
+    known = isinstance(optimizer, keras.optimizers.Optimizer | str | dict)
+    require(known, wanted, repr(optimizer))
 
 
 def check_networks(model) -> None:

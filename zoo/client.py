@@ -8,6 +8,7 @@
 REST sends numbers as text: for images gRPC is several times as fast.
 """
 
+import base64
 import json
 import random
 import re
@@ -41,8 +42,9 @@ ERRORS = {
     LATE: TimeoutError,
 }
 DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_INT64": "int64"}
+DTYPES |= {"DT_STRING": "object"}  # of bytes
 PREDICT = "tensorflow/serving/predict"  # what the server calls such signatures
-LATENT = re.compile(r"z(_\d+)?")
+LATENT = re.compile(r"z(?:_(\d+)(_bu|_td)?)?")
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two attempts
 CHANNEL = (
     ("grpc.max_receive_message_length", -1),
@@ -55,10 +57,11 @@ class Client:
     """A served model, with the methods of the model in Python. Threads may share it.
 
     Inputs are arrays or lists, cast to the dtypes of the model; `given` are conditions
-    by name, B rows each. Where every input has rows, as many as you like are sent,
-    `rows` at a time. One seed for all rows ties them together: such requests go whole,
-    and the server takes 1024 rows. Give a seed for each row, `[B]`, to send more, and
-    to a server that batches.
+    by name, B rows each. `reconstruct` and `anomaly_score` also take a list of PNG or
+    JPEG files as `bytes`, of the model's height and width. Where every input has rows,
+    as many as you like are sent, `rows` at a time. One seed for all rows ties them
+    together: such requests go whole, and the server takes 1024 rows. Give a seed for
+    each row, `[B]`, to send more, and to a server that batches.
 
     Args:
         model: its name on the server.
@@ -96,17 +99,23 @@ class Client:
 
     def reconstruct(self, x, given: dict | None = None) -> np.ndarray:
         """The images of the codes of x, `[B, *event_shape]` as x."""
-        answer = self.predict("serving_default", x=x, **(given or {}))
-        return answer["reconstruction"]
+        return self._of_images("serving_default", "reconstruction", x, given)
 
     def encode(self, x, given: dict | None = None) -> list[np.ndarray]:
         """Means of the posteriors, `[B, ...]`, top layer first."""
+        return [mean for mean, _ in self.moments(x, given)]
+
+    def moments(
+        self, x, given: dict | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Means and standard deviations of the posteriors, None where there is none."""
         answer = self.predict("encode", x=x, **(given or {}))
-        return [answer[name] for name in top_first(answer)]
+        names = top_first(answer)
+        return [(answer[name], answer.get(f"{name}_stddev")) for name in names]
 
     def decode(self, *z, given: dict | None = None) -> np.ndarray:
         """Means of p(x|z), `[B, *event_shape]`; all layers of z, top first."""
-        names = top_first(filter(LATENT.fullmatch, self._signature("decode")[0]))
+        names = top_first(self._signature("decode")[0])
         wanted = f"decode takes {', '.join(names)}."
         require(len(z) == len(names), wanted, f"{len(z)} layers")
         inputs = dict(zip(names, z)) | (given or {})
@@ -142,9 +151,25 @@ class Client:
             name = "log_prob"
         return self.predict(name, **inputs)["log_prob"]
 
+    def anomaly_score(self, x, given: dict | None = None) -> np.ndarray:
+        """The share of training images that are likelier, `[B]` in [0, 1]."""
+        return self._of_images("anomaly_score", "anomaly_score", x, given)
+
     def predict(self, signature: str, **inputs) -> dict[str, np.ndarray]:
         """The outputs of a signature by name, given all of its inputs."""
+        return self._predict(signature, inputs)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._server.close()
+
+    def _predict(self, signature, inputs, only=None):
+        """All outputs by name, or one alone."""
         wanted, outputs = self._signature(signature)
+        if only:
+            known = f"{signature} answers {', '.join(sorted(outputs))}."
+            require(only in outputs, known, only)
+            outputs = {only: outputs[only]}
         names = f"{signature} takes {', '.join(wanted)}."
         require(inputs.keys() == wanted.keys(), names, ", ".join(inputs) or "none")
         inputs = {k: cast(k, value, wanted[k]) for k, value in inputs.items()}
@@ -157,9 +182,13 @@ class Client:
             for name, dtype in outputs.items()
         }
 
-    def close(self) -> None:
-        """Closes the connection."""
-        self._server.close()
+    def _of_images(self, signature, output, x, given):
+        """An output for images as arrays or as files, `[B, ...]`."""
+        name, files = "x", isinstance(x, list | tuple) and len(x) > 0
+        if files and all(isinstance(file, bytes) for file in x):
+            signature, name = "reconstruct_bytes", "image_bytes"
+        answer = self._predict(signature, {name: x, **(given or {})}, only=output)
+        return answer[output]
 
     def _signature(self, name):
         """Dtypes of a signature's inputs and of its outputs, by name."""
@@ -258,9 +287,10 @@ class REST:
     ) -> dict[str, list]:
         """The outputs by name, as nested lists."""
         inputs = {name: value.tolist() for name, value in inputs.items()}
-        request = json.dumps({"signature_name": signature, "inputs": inputs})
+        request = {"signature_name": signature, "inputs": inputs}
+        request = json.dumps(request, default=in_base64)
         answer = self._call("POST", ":predict", seconds, data=request)["outputs"]
-        return answer if len(outputs) > 1 else dict.fromkeys(outputs, answer)
+        return answer if isinstance(answer, dict) else dict.fromkeys(outputs, answer)
 
     def _call(self, method, path, seconds, **options):
         try:
@@ -298,8 +328,18 @@ class Failure(Exception):
         return ERRORS.get(self.code, RuntimeError)(f"{url}: {self.code}: {message}")
 
 
+def in_base64(file: bytes) -> dict[str, str]:
+    """Bytes as TensorFlow Serving takes them in JSON."""
+    return {"b64": base64.b64encode(file).decode()}
+
+
 def cast(name: str, value, dtype: str) -> np.ndarray:
     """An array of the dtype; whole numbers must stay what they are."""
+    if dtype == "object":
+        array = np.array(value, dtype)
+        others = {type(item).__name__ for item in array.flat} - {"bytes"}
+        require(not others, f"{name} must be bytes.", ", ".join(others))
+        return array
     array = np.asarray(value)
     require(array.dtype.kind in "biuf", f"{name} must be numbers.", array.dtype)
     result = array.astype(dtype)
@@ -319,5 +359,7 @@ def split(inputs: dict[str, np.ndarray], rows: int) -> list[dict[str, np.ndarray
 
 
 def top_first(names) -> list[str]:
-    """Latents by layer: z, or z_L, ..., z_1."""
-    return sorted(names, key=lambda name: -int(name.removeprefix("z").strip("_") or 1))
+    """Those names that are latents', by layer: z, or z_L, ..., z_1."""
+    found = filter(None, map(LATENT.fullmatch, names))
+    found = sorted(found, key=lambda name: (-int(name[1] or 1), name[2] or ""))
+    return [name[0] for name in found]

@@ -16,12 +16,16 @@ from zoo.bounds import Latent
 from zoo.heads.diagonal_normal import diagonal_normal
 
 DRAWS = "num_importance_samples"
+DRAWS_AT_A_TIME = 1024  # of all rows together: a chunk, of which two are in memory
 
 
 def seed_words(seed) -> tf.Tensor:
-    """A 64-bit integer seed as the `int32[2]` that stateless sampling wants."""
-    dtype = seed.dtype if hasattr(seed, "dtype") else np.asarray(seed).dtype
-    whole = tf.as_dtype(dtype).is_integer
+    """A 64-bit integer seed as the `int32[2]` that stateless sampling wants.
+
+    Of several, `[N]`, it is `int32[N, 2]`.
+    """
+    array = seed if hasattr(seed, "dtype") else np.asarray(seed)
+    whole = tf.as_dtype(array.dtype).is_integer and len(array.shape) < 2
     checks.require(whole, "`seed` must be an integer.", repr(seed))
     return tf.bitcast(tf.cast(seed, tf.int64), tf.int32)
 

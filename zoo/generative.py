@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 
 from zoo import checks, devices, internals, serving
-from zoo.draws import DRAWS, seed_words
+from zoo.draws import DRAWS, DRAWS_AT_A_TIME, seed_words
+from zoo.image_files import IMAGE_BYTES
 from zoo.model import Model
 
 
@@ -83,6 +84,10 @@ class GenerativeModel(Model):
         """Images of codes, `[B, *event_shape]`."""
         raise NotImplementedError
 
+    def moments(self, x, given=None) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+        """What `encode` returns, with its standard deviation where it has one."""
+        return [(z, None) for z in self.encode(x, given)]
+
     # The one forward pass that Keras trains; final.
 
     def call(self, inputs, training=False):
@@ -132,7 +137,8 @@ class GenerativeModel(Model):
 
     def complete(self):
         for name in self.fields:
-            taken = name in (DRAWS, "n", "seed", "self") or name.split("_")[0] == "z"
+            taken = name in (DRAWS, IMAGE_BYTES, "n", "seed", "self")
+            taken = taken or name.split("_")[0] == "z"
             wanted = "Conditions are named as arguments are, and not as one of the "
             wanted += "served functions' own."
             checks.require(name.isidentifier() and not taken, wanted, repr(name))
@@ -143,6 +149,23 @@ class GenerativeModel(Model):
         # Hidden from Keras: they are no weights.
         self._reports = SimpleNamespace(means=means, latest={})
         self.built = True
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def log_prob_of_rows(self, x, given, seeds, draws) -> tf.Tensor:
+        """log p(x) `[B]` in nats, each row as if it came alone.
+
+        Rows have their own seeds, `[B]` int64, and numbers of importance samples, `[B]`
+        int32; an exact model has no need of it.
+        """
+
+        def one(row):
+            x, given, seed, draws = row
+            given = {name: value[None] for name, value in given.items()}
+            options = {DRAWS: draws, "chunk": tf.constant(DRAWS_AT_A_TIME)}
+            return self.log_prob(x[None], given, seed=seed, **options)[0]
+
+        options = {"fn_output_signature": tf.float32, "parallel_iterations": 1}
+        return tf.map_fn(one, (x, given, seeds, draws), **options)
 
     def reconstruct(self, x, given=None) -> tf.Tensor:
         """The images of the codes of x, `[B, *event_shape]`."""

@@ -168,7 +168,15 @@ class LatentVariableModel(GenerativeModel):
 
     def encode(self, x, given=None) -> list[tf.Tensor]:
         """Means of the posteriors, `[B, ...]`, top layer first. Runs as a graph."""
-        return self._encode(*self._as_batch(x, given))
+        return [mean for mean, _ in self.moments(x, given)]
+
+    def moments(self, x, given=None) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+        """Means and standard deviations of the posteriors, `[B, ...]`, top layer first.
+
+        Each is that of a layer given the means of those it depends on. Posteriors
+        without one, such as points and flows, have None.
+        """
+        return self._moments(*self._as_batch(x, given))
 
     def decode(self, *z, given=None) -> tf.Tensor:
         """Mean of p(x|z) for latents `[..., D]`, one argument per latent layer.
@@ -231,10 +239,10 @@ class LatentVariableModel(GenerativeModel):
     # Private.
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def _encode(self, x, given):
+    def _moments(self, x, given):
         draw = Mean(tf.shape(x)[0])
         self.walk(draw, self.features(x, given), given)
-        return [latent.z for latent in draw.latents]
+        return [(latent.z, latent.stddev()) for latent in draw.latents]
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _decode(self, z, given):

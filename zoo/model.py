@@ -9,12 +9,18 @@ import keras
 from zoo import checks, presets
 from zoo.training import Trainer
 
+TO_DERIVE = (
+    "What a {0} makes of its base class's arguments it must name, so that it can be "
+    'loaded: `derived = ("encoder", "decoder")`, and so on, in the class.'
+)
+
 
 class Arguments(NamedTuple):
     """Names of constructor arguments."""
 
     taken: tuple[str, ...]  # with what else each base class takes
     made: frozenset[str]  # those of base classes that a subclass makes itself
+    needed: frozenset[str]  # those that have no default
 
 
 @functools.cache
@@ -25,9 +31,10 @@ def arguments(cls: type) -> Arguments:
         for name, argument in inspect.signature(base.__init__).parameters.items():
             rest = argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD)
             if not rest and name != "self" and name not in made:
-                taken[name] = None
+                taken[name] = argument.default
         made |= set(vars(base).get("derived", ())) - taken.keys()
-    return Arguments(tuple(taken), frozenset(made))
+    needed = {name for name, default in taken.items() if default is argument.empty}
+    return Arguments(tuple(taken), frozenset(made), frozenset(needed))
 
 
 class Configured:
@@ -53,17 +60,34 @@ class Configured:
 
     @classmethod
     def from_config(cls, config: dict):
-        return cls(**keras.saving.deserialize_keras_object(config))
+        made = arguments(cls).made
+        config = {name: value for name, value in config.items() if name not in made}
+        try:
+            return cls(**keras.saving.deserialize_keras_object(config))
+        except TypeError as error:
+            if "multiple values" not in str(error):
+                raise
+            raise TypeError(f"{error}. {TO_DERIVE.format(cls.__name__)}") from error
 
 
 class Completed(type(keras.Model)):
     """Calls `complete` on a new object once all its constructors are through."""
 
     def __call__(cls, *args, **kwargs):
-        made = arguments(cls).made & kwargs.keys()
+        taken, made, needed = arguments(cls)
+        first = args[0] if args else kwargs.get(taken[0], kwargs.get("encoder"))
+        checks.refuse_networks(cls, taken[0], first)
+        made = made & kwargs.keys()
         if made:
             names = ", ".join(f"`{name}`" for name in sorted(made))
             raise TypeError(f"{cls.__name__} makes {names} itself; `zoo.VAE` takes it.")
+        own = inspect.signature(cls.__init__).parameters
+        passed_on = any(p.kind is p.VAR_POSITIONAL for p in own.values())
+        unnamed = needed - own.keys() - kwargs.keys()
+        if unnamed and not passed_on:
+            names = ", ".join(f"`{name}`" for name in sorted(unnamed))
+            found = f"Received: {cls.__name__} without {names}"
+            raise TypeError(f"{TO_DERIVE.format(cls.__name__)} {found}")
         model = super().__call__(*args, **kwargs)
         model.complete()
         return model

@@ -1,4 +1,7 @@
-"""Weights that change while training, evaluated in the graph at every step."""
+"""Weights that change while training, evaluated in the graph at every step.
+
+Steps are counted from a model's first one on, through all of its fits: `model.step`.
+"""
 
 import keras
 import tensorflow as tf

@@ -69,14 +69,17 @@ class Trainer(internals.PipelineUser):
             return super().evaluate(x, **kwargs)
 
     def train_on_batch(self, x, *args, **kwargs):
+        checks.check_batch(x)
         self.check(x)
         return super().train_on_batch(x, *args, **kwargs)
 
     def test_on_batch(self, x, *args, **kwargs):
+        checks.check_batch(x)
         self.check(x)
         return super().test_on_batch(x, *args, **kwargs)
 
     def predict_on_batch(self, x):
+        checks.check_batch(x)
         self.check(x)
         return super().predict_on_batch(x)
 
@@ -103,13 +106,17 @@ class Trainer(internals.PipelineUser):
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         loss = kwargs.get("loss")
         checks.require(loss is None, wanted, f"{loss=}")
+        checks.check_optimizer(optimizer)
         if kwargs.setdefault("jit_compile", "auto") == "auto" and _on_cpu():
             kwargs["jit_compile"] = not (
                 self._convolves() or self._on_several_devices()
             )
         self._compares = bool(kwargs.get("metrics") or kwargs.get("weighted_metrics"))
-        self._auto_steps = steps_per_execution == "auto"
-        if self._auto_steps:
+        auto = isinstance(steps_per_execution, str) and steps_per_execution == "auto"
+        if not auto:
+            checks.at_least(1, steps_per_execution=steps_per_execution)
+        self._auto_steps = auto
+        if auto:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
             steps_per_execution = 1 if one_by_one else MOST_STEPS
         internals.forget_metrics(self)

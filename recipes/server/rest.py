@@ -15,7 +15,7 @@ from tensorflow_serving.apis import model_pb2
 
 from recipes.server.saved_model import DTYPES
 from recipes.server.servable import Refused, Servable, check_names, require
-from recipes.server.tensors import MAX_BYTES, from_json
+from recipes.server.tensors import MAX_BYTES, from_json, is_coded
 from recipes.web import bounded_body
 
 HTTP = {
@@ -118,7 +118,7 @@ def as_columns(rows) -> dict | list:
     """Inputs by name out of `instances`; a list as it is if they have no names."""
     good = isinstance(rows, list) and rows
     require(good, "instances must be a list of rows.", type(rows).__name__)
-    if not isinstance(rows[0], dict):
+    if not isinstance(rows[0], dict) or is_coded(rows[0]):
         return rows
     alike = all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows)
     require(alike, "instances must all have the same names.", list(rows[0]))

@@ -8,12 +8,15 @@ from ctypes import (
     CDLL,
     POINTER,
     Structure,
+    addressof,
+    byref,
     c_char_p,
     c_int,
     c_int64,
     c_size_t,
     c_void_p,
     memmove,
+    sizeof,
     string_at,
 )
 from pathlib import Path
@@ -23,6 +26,7 @@ import numpy as np
 DTYPES = {  # of an export's inputs and outputs, by TensorFlow's number
     1: np.dtype("float32"),
     3: np.dtype("int32"),
+    7: np.dtype("object"),  # of bytes
     9: np.dtype("int64"),
 }
 CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -34,6 +38,12 @@ class TensorFlowError(RuntimeError):
     def __init__(self, code: int, message: str):
         super().__init__(message)
         self.code = code
+
+
+class String(Structure):
+    """`TF_TString`, where TensorFlow keeps one string or says where it is."""
+
+    _fields_ = [("words", c_int64 * 3)]
 
 
 class Output(Structure):
@@ -64,6 +74,7 @@ def load_library() -> CDLL:
         ("TF_Dim", c_int64, pointer, c_int),
         ("TF_TensorData", pointer, pointer),
         ("TF_TensorByteSize", size, pointer),
+        ("TF_StringAssignView", None, pointer, c_char_p, size),
         (
             "TF_LoadSessionFromSavedModel",
             pointer,
@@ -140,10 +151,18 @@ class SavedModel:
         return Output(found, int(index))
 
     def _tensor(self, array):
+        """A tensor of an array; one of strings views its bytes, which must live on."""
         array, code = np.asarray(array, order="C"), CODES[array.dtype]
         dims = (c_int64 * array.ndim)(*array.shape)
-        tensor = self.tf.TF_AllocateTensor(code, dims, array.ndim, array.nbytes)
-        memmove(self.tf.TF_TensorData(tensor), array.ctypes.data, array.nbytes)
+        if array.dtype.kind == "O":
+            content = (String * array.size)()
+            for place, item in zip(content, array.flat):
+                self.tf.TF_StringAssignView(byref(place), item, len(item))
+            start, size = addressof(content), sizeof(content)
+        else:
+            start, size = array.ctypes.data, array.nbytes
+        tensor = self.tf.TF_AllocateTensor(code, dims, array.ndim, size)
+        memmove(self.tf.TF_TensorData(tensor), start, size)
         return tensor
 
     def _array(self, tensor):

@@ -1,10 +1,11 @@
-"""Anomaly scores: how much of log p(x) the upper layers of latents explain."""
+"""Anomaly scores: what the upper latents explain of log p(x), and how rare it is."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from zoo import bounds, checks
+from zoo import rarity as tables
 from zoo.draws import UpperSample, batch_seed, seed_words
 from zoo.evaluation.likelihood import batches
 
@@ -99,3 +100,70 @@ def likelihood_ratio(
     """
     above = [log_prob_above(model, x, n, given, **options) for n in (0, k)]
     return above[0] - above[1]
+
+
+def rarity(
+    model: keras.Model,
+    x: np.ndarray,
+    given: dict | None = None,
+    *,
+    num_importance_samples: int = 16,
+    batch_size: int = 500,
+) -> dict:
+    """Quantiles of the negative log-likelihood of images, for `anomaly_score`.
+
+    The table is ready for JSON: an entry keeps it in its metadata, and an export that
+    is given it has the signature `anomaly_score`.
+
+    Args:
+        model: any generative model.
+        x: training images `[N, *event_shape]`, as the model saw them, or a data set.
+        given: what an array x is conditioned on, N rows each.
+        num_importance_samples: draws K per image; nothing to an exact model.
+        batch_size: images at a time.
+
+    Raises:
+        ValueError: if the data are not what the model was built for.
+    """
+    checks.at_least(1, num_importance_samples=num_importance_samples)
+    draws = None if model.exact else num_importance_samples
+    nats = _negative_log_prob(model, x, given, draws, batch_size)
+    return tables.make_table(nats, draws)
+
+
+def anomaly_score(
+    model: keras.Model,
+    x: np.ndarray,
+    rarity: dict,
+    given: dict | None = None,
+    *,
+    batch_size: int = 500,
+) -> np.ndarray:
+    """The share of the table's images whose -log p(x) is lower, `[N]` in [0, 1].
+
+    0.99 means rarer than 99 % of them. An image has the same score in any batch.
+
+    Args:
+        model, x, given, batch_size: as for `rarity`.
+        rarity: its table, for the same model.
+
+    Raises:
+        ValueError: if the data or the table are not the model's.
+
+    Example:
+        table = zoo.evaluation.rarity(vae, train_images[:10_000])
+        score = zoo.evaluation.anomaly_score(vae, images, table)
+    """
+    tables.check_table(model, rarity)
+    draws = rarity["num_importance_samples"]
+    nats = _negative_log_prob(model, x, given, draws, batch_size)
+    return tables.score(nats, rarity).numpy()
+
+
+def _negative_log_prob(model, x, given, draws, batch_size):
+    """-log p(x) of every image in nats, `[N]`, as a table has it."""
+    parts = [
+        tables.negative_log_prob(model, *batch, draws)
+        for batch in batches(model, x, given, batch_size)
+    ]
+    return np.concatenate(parts)

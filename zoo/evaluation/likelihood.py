@@ -80,8 +80,8 @@ def batches(
     wanted = "`x` must be an array or a data set."
     checks.require(isinstance(x, (*ARRAYS, tf.data.Dataset)), wanted, repr(x))
     if isinstance(x, tf.data.Dataset):
-        wanted = "`given` must be part of a data set's own elements."
-        checks.require(not given, wanted, ", ".join(given or ()))
+        wanted = "Conditions must be part of a data set's own elements."
+        checks.require(len(data) == 1, wanted, ", ".join(data))
         for element in x:
             rows = element[0] if isinstance(element, tuple) else element
             model.check(rows)

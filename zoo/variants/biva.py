@@ -68,14 +68,13 @@ class BIVA(LatentVariableModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.check_shape(image_shape, axes=3)
         self.image_shape = tuple(image_shape)
         self.top_down_dims = tuple(top_down_dims)
         self.bottom_up_dims = tuple(bottom_up_dims)
         self.top_dim = top_dim
         self.channels = channels
         self.strides = tuple(strides)
-        wanted = "`image_shape` must be height, width and channels."
-        checks.require(len(self.image_shape) == 3, wanted, f"{self.image_shape=}")
         counts = {len(top_down_dims), len(bottom_up_dims), len(strides)}
         checks.require(
             len(counts) == 1 and 0 not in counts,

@@ -63,6 +63,7 @@ class Glow(GenerativeModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.check_shape(image_shape, axes=3)
         self.image_shape = tuple(image_shape)
         self.scales = scales
         self.steps = steps

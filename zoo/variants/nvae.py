@@ -62,6 +62,7 @@ class NVAE(LatentVariableModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.check_shape(image_shape, axes=3)
         self.image_shape = tuple(image_shape)
         self.groups = tuple(groups)
         self.latent_dim = latent_dim

@@ -57,6 +57,7 @@ class PixelCNN(GenerativeModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.check_shape(shape)
         self.shape = tuple(shape)
         self.levels = levels
         self.channels = channels

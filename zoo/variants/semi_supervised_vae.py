@@ -133,10 +133,10 @@ class SemiSupervisedVAE(ConditionalVAE):
         own = tf.where(given["label"] == UNKNOWN, 0.0, own)
         return tf.reduce_logsumexp(log_p + own, axis=0)
 
-    def encode(self, x, given=None):
+    def moments(self, x, given=None):
         """As in `VAE`; the most probable label takes the place of an unknown one."""
         x, given = self._as_batch(x, given)
-        return super().encode(x, self._guessed(x, given))
+        return super().moments(x, self._guessed(x, given))
 
     def reconstruct(self, x, given=None):
         x, given = self._as_batch(x, given)

@@ -48,6 +48,7 @@ class VLAE(LatentVariableModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.check_shape(shape)
         self.shape = tuple(shape)
         self.latent_dims = tuple(latent_dims)
         self.units = tuple(units)

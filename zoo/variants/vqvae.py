@@ -67,6 +67,7 @@ class VQVAE(LatentVariableModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        checks.check_shape(image_shape, axes=3)
         self.image_shape = tuple(image_shape)
         self.strides = tuple(strides)
         self.num_codes = num_codes
