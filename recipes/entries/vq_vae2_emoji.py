@@ -13,7 +13,7 @@ import zoo
 from recipes import codes, datasets
 from recipes.runs import Run
 
-EPOCHS = 100
+EPOCHS = 40
 
 
 def train(run: Run) -> None:
@@ -32,5 +32,5 @@ def train(run: Run) -> None:
     model.compile(keras.optimizers.Adam(learning_rate))
     model = run.fit(model, data, batch_size=batch_size)
     codes.publish_with_priors(
-        run, model, data, about=__doc__, channels=48, depth=5, epochs=40
+        run, model, data, about=__doc__, channels=48, depth=5, epochs=20
     )
