@@ -1,8 +1,11 @@
 """VQ-VAE-2 of two levels on emoji of 32 x 32 pixels, with PixelCNN priors of its codes.
 
 8 x 8 codes above 16 x 16, 128 each; each channel of a pixel has a mixture of three
-discretised logistics. The priors are entries of their own within this one, `prior_2`
-and `prior_1`; `vq_vae.sample_from([prior_2, prior_1], 16)` draws images.
+discretised logistics. The priors are entries within this one, and draw the samples below:
+
+    priors = [zoo.load(f"vq_vae2_emoji/prior_{i}") for i in (2, 1)]
+    images = model.sample_from(priors, 16)
+
 `nll_with_priors` is what an image costs with the codes at the priors' price: an upper
 bound on its NLL. No glyph of the test images is among those trained on.
 """
