@@ -6,9 +6,8 @@ logistics. The priors are entries within this one, and draw the samples below:
     priors = [zoo.load(f"vq_vae2_fashion_mnist/prior_{i}") for i in (2, 1)]
     images = model.sample_from(priors, 16)
 
-`nll_with_priors` is what an
-image costs with the codes at the priors' price: an upper bound on its NLL, comparable
-with any other mass of the same images.
+`nll_with_priors` is what an image costs with the codes at the priors' price: an upper
+bound on its NLL, comparable with any other mass of the same images.
 """
 
 import keras
