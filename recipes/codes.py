@@ -9,6 +9,7 @@ import zoo
 from recipes import datasets, figures, publish
 from recipes.runs import Run, evaluation_images
 
+HEADS = 4  # of the top prior's attention
 PATIENCE = 3  # epochs without a better validation loss, before a prior stops
 
 
@@ -24,7 +25,8 @@ def publish_with_priors(
 ) -> Path:
     """Trains a PixelCNN of each level's codes and publishes all of them as one entry.
 
-    The priors are entries within it, `prior_2` above `prior_1`, each with the weights
+    The priors are entries within it, `prior_2` above `prior_1`, the top one with
+    self-attention, as in VQ-VAE-2; each with the weights
     that were best on the validation images. Its figures of merit say what an image
     costs with the codes at the priors' price, an upper bound on its NLL.
 
@@ -49,6 +51,7 @@ def publish_with_priors(
             channels=channels,
             depth=depth,
             upper=upper,
+            attention_heads=0 if level else HEADS,
             seed=run.seed,
         )
         prior.compile(keras.optimizers.Adam(1e-3))

@@ -26,10 +26,11 @@ def upper_codes(n):
     return {"upper": np.random.default_rng(1).integers(0, 3, (n, 2, 2)).astype("int32")}
 
 
-@pytest.mark.parametrize("kernel_size", [3, 5])
-def test_a_place_knows_all_that_comes_before_it_and_nothing_else(kernel_size):
+@pytest.mark.parametrize(("kernel_size", "heads"), [(3, 0), (5, 0), (3, 2)])
+def test_a_place_knows_all_that_comes_before_it_and_nothing_else(kernel_size, heads):
     """Every place is changed in turn, and the logits that move are those after it."""
-    model = restless(pixelcnn((4, 5), depth=5, kernel_size=kernel_size))
+    options = {"kernel_size": kernel_size, "attention_heads": heads}
+    model = restless(pixelcnn((4, 5), depth=2 if heads else 5, **options))
     x = np.random.default_rng(0).integers(0, 5, (1, 4, 5)).astype("int32")
     before = model.logits(x, {}).numpy().reshape(20, 5)
     for place in range(20):
@@ -41,17 +42,19 @@ def test_a_place_knows_all_that_comes_before_it_and_nothing_else(kernel_size):
         assert moved[place + 1 :].all()
 
 
-def test_probabilities_sum_to_one():
-    model = restless(pixelcnn((2, 2), levels=3))
+@pytest.mark.parametrize("heads", [0, 2])
+def test_probabilities_sum_to_one(heads):
+    model = restless(pixelcnn((2, 2), levels=3, attention_heads=heads))
     x = np.array(list(itertools.product(range(3), repeat=4)), "int32")
     p = np.exp(model.log_prob(x.reshape(-1, 2, 2)))
     np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
     assert p.std() > 0.001
 
 
-@pytest.mark.parametrize("upper", [None, UPPER])
-def test_cached_sampling_is_the_naive_one(upper):
-    model = restless(pixelcnn((4, 6), upper=upper, kernel_size=5, depth=3))
+@pytest.mark.parametrize(("upper", "heads"), [(None, 0), (UPPER, 0), (UPPER, 2)])
+def test_cached_sampling_is_the_naive_one(upper, heads):
+    options = {"kernel_size": 5, "depth": 3, "attention_heads": heads}
+    model = restless(pixelcnn((4, 6), upper=upper, **options))
     given = {} if upper is None else upper_codes(3)
     cached = model.sample(3, given, seed=7).numpy()
     gumbel = tfd.Sample(tfd.Gumbel(0.0, 1.0), (4, 6, 5))
@@ -100,6 +103,8 @@ def test_it_learns_a_pattern_and_what_it_is_given():
         ({"kernel_size": 4}, "`kernel_size` must be odd"),
         ({"upper": (3, 2, 4)}, "must be a multiple of that of `upper`"),
         ({"depth": 0}, "`depth` must be at least 1"),
+        ({"attention_heads": 3}, "`attention_heads` must divide `channels`"),
+        ({"attention_heads": -1}, "`attention_heads` must be at least 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):

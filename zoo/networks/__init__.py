@@ -5,6 +5,7 @@ can take their place. The weight-normalised layers are parts for networks of oth
 shapes.
 """
 
+from zoo.networks.attention import CausalAttention
 from zoo.networks.cells import Cell, SqueezeExcitation
 from zoo.networks.convolutional import conv_decoder, conv_discriminator, conv_encoder
 from zoo.networks.dense import dense_decoder, dense_encoder

@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 from zoo import checks
 from zoo.draws import generating, seed_words
 from zoo.generative import GenerativeModel, Measures
+from zoo.networks.attention import CausalAttention
 from zoo.networks.gated import GatedConv
 
 
@@ -18,6 +19,9 @@ class PixelCNN(GenerativeModel):
 
     With `upper` it is conditional, on a coarser map of whole numbers that `given` then
     holds under that name: as a VQ-VAE's lower codes are on those above them.
+
+    With `attention_heads` the last layer's places attend to all before them, as in the
+    top prior of VQ-VAE-2.
 
     `sample` keeps what every layer has computed: a row is finished once for the rows
     below it, and each place costs one step of each layer instead of a whole network.
@@ -30,6 +34,8 @@ class PixelCNN(GenerativeModel):
         depth: number of layers.
         kernel_size: see `zoo.networks.GatedConv`.
         upper: height, width and number of levels of the map that it is conditional on.
+        attention_heads: of a `zoo.networks.CausalAttention` behind the layers; 0 for
+            none.
         **kwargs: as for `zoo.GenerativeModel`.
 
     Raises:
@@ -40,7 +46,7 @@ class PixelCNN(GenerativeModel):
         prior.fit(vq_vae.encode(images)[0])
 
     Reference: van den Oord et al., "Conditional Image Generation with PixelCNN
-    Decoders", 2016.
+    Decoders", 2016; Razavi et al., 2019, section 3.2.
     """
 
     exact = True
@@ -54,6 +60,7 @@ class PixelCNN(GenerativeModel):
         depth: int = 6,
         kernel_size: int = 3,
         upper: Sequence[int] | None = None,
+        attention_heads: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -64,6 +71,7 @@ class PixelCNN(GenerativeModel):
         self.depth = depth
         self.kernel_size = kernel_size
         self.upper = None if upper is None else tuple(upper)
+        self.attention_heads = attention_heads
         checks.at_least(2, levels=levels)
         checks.at_least(1, channels=channels, depth=depth, side=min(self.shape))
         odd = kernel_size >= 3 and kernel_size % 2 == 1
@@ -72,6 +80,11 @@ class PixelCNN(GenerativeModel):
         self.gated = [GatedConv(channels, kernel_size) for _ in range(depth)]
         for layer in self.gated:
             layer.build()
+        self.attention = None
+        if attention_heads:
+            places = self.shape[0] * self.shape[1]
+            self.attention = CausalAttention(places, channels, attention_heads)
+            self.attention.build()
         dense = keras.layers.Dense
         self.head = [dense(channels, "relu"), dense(levels)]
         if upper is not None:
@@ -110,6 +123,10 @@ class PixelCNN(GenerativeModel):
         h = tf.pad(e, [[0, 0], [0, 0], [1, 0], [0, 0]])[:, :, :-1]  # from the left
         for layer, c in zip(self.gated, self._conditions(given)):
             v, h = layer(v, h, c)
+        if self.attention:
+            flat = [-1, self.attention.places, self.channels]
+            seen = self.attention(tf.reshape(h, flat), tf.reshape(e, flat))
+            h = tf.reshape(seen, tf.shape(h))
         return self._head(h)
 
     def encode(self, x, given=None):
@@ -132,13 +149,14 @@ class PixelCNN(GenerativeModel):
         """Each place's largest sum of logit and noise, `[n, H, W]`, in order.
 
         With Gumbel noise `[n, H, W, levels]` that is a draw. Of every layer the loops
-        carry the vertical stack's last rows and the horizontal stack's last places.
+        carry the vertical stack's last rows and the horizontal stack's last places,
+        and what attention knows of all of them.
         """
         height, width = self.shape
         n, back = noise.shape[0] or tf.shape(noise)[0], self.gated[0].back
         conditions, half = self._conditions(given), 2 * self.channels
 
-        def one_row(i, e_above, rows, x):
+        def one_row(i, e_above, rows, past, x):
             v, found, new_rows = e_above[:, None], [], []
             for layer, above, c in zip(self.gated, rows, conditions):
                 strip = tf.concat([above, v], axis=1)
@@ -147,7 +165,7 @@ class PixelCNN(GenerativeModel):
                 v, cross = layer.rows(strip, part)
                 found.append(cross)
 
-            def one_place(j, e_left, places, e_row, x_row):
+            def one_place(j, e_left, places, past, e_row, x_row):
                 h, new_places = e_left[:, None, None], []
                 parts = zip(self.gated, places, found, conditions)
                 for layer, left, cross, c in parts:
@@ -158,27 +176,33 @@ class PixelCNN(GenerativeModel):
                         row = tf.gather(c, [i], axis=1)
                         part = tf.gather(row, [j], axis=2)[..., half:]
                     h = layer.columns(strip, tf.gather(cross, [j], axis=2), h, part)
-                logits = self._head(h)[:, 0, 0] + noise[:, i, j]
+                h = seen = h[:, 0, 0]
+                if self.attention:
+                    seen = self.attention.look(h, past, i * width + j)
+                logits = self._head(seen) + noise[:, i, j]
                 code = tf.argmax(logits, axis=-1, output_type=tf.int32)
                 e = self.embedding(code)
+                if self.attention:
+                    past = self.attention.remember(h, e, past, i * width + j)
                 e_row, x_row = e_row.write(j, e), x_row.write(j, code)
-                return j + 1, e, new_places, e_row, x_row
+                return j + 1, e, new_places, past, e_row, x_row
 
             start = tf.zeros((n, self.channels))
             places = [tf.zeros((n, 1, back, self.channels)) for _ in self.gated]
             arrays = (tf.TensorArray(t, width) for t in (tf.float32, tf.int32))
-            *_, e_row, x_row = tf.while_loop(
-                lambda j, *_: j < width, one_place, (0, start, places, *arrays)
+            *_, past, e_row, x_row = tf.while_loop(
+                lambda j, *_: j < width, one_place, (0, start, places, past, *arrays)
             )
             e_row = tf.transpose(e_row.stack(), [1, 0, 2])
-            return i + 1, e_row, new_rows, x.write(i, x_row.stack())
+            return i + 1, e_row, new_rows, past, x.write(i, x_row.stack())
 
+        past = self.attention.start(n) if self.attention else ()
         start = tf.zeros((n, width, self.channels))
         rows = [tf.zeros((n, back, width, self.channels)) for _ in self.gated]
         *_, x = tf.while_loop(
             lambda i, *_: i < height,
             one_row,
-            (0, start, rows, tf.TensorArray(tf.int32, height)),
+            (0, start, rows, past, tf.TensorArray(tf.int32, height)),
         )
         return tf.transpose(x.stack(), [2, 0, 1])
 
