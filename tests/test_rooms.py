@@ -10,7 +10,15 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("zoo", "recipes", "benchmarks")
 
 ROOMS = (  # of zoo/, from the first to the last
-    ("bounds", "checks", "devices", "internals", "schedules", "steps"),
+    (
+        "bounds",
+        "checks",
+        "devices",
+        "internals",
+        "parts",
+        "schedules",
+        "steps",
+    ),
     ("presets",),  # files alone: it knows no model
     ("networks",),
     ("flows",),

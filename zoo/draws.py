@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from zoo import bounds, checks
+from zoo import bounds, checks, parts
 from zoo.bounds import Latent
 from zoo.heads.diagonal_normal import diagonal_normal
 
@@ -55,9 +55,9 @@ class Draw:
         `prior` is p(z) and `posterior` q(z|x), None to generate; see `Latent` for their
         rows. `taken` is z and log q, where `take` had to come before the prior.
         """
-        checks.check_distribution("The prior", prior)
+        parts.check_distribution("The prior", prior)
         if posterior is not None:
-            checks.check_distribution("The posterior", posterior, prior.event_shape)
+            parts.check_distribution("The posterior", posterior, prior.event_shape)
         if posterior is None and self.temperature is not None:
             prior = tempered(prior, self.temperature)
         z, log_q = taken or self.take(prior if posterior is None else posterior)

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from zoo import bounds, checks
+from zoo import bounds, checks, parts
 from zoo.checks import Field
 from zoo.draws import Draw, Given, Mean, Sample, generating, seed_words
 from zoo.generative import GenerativeModel, Measures
@@ -127,7 +127,7 @@ class LatentVariableModel(GenerativeModel):
         likelihood, log_p = self._drawn(draw, x, given, self.features(x, given))
         for latent in draw.latents:
             if latent.z.dtype.is_floating:
-                checks.check_reparameterised(latent.posterior)
+                parts.check_reparameterised(latent.posterior)
         rates, rate = draw.rates, tf.add_n(draw.rates)
         metrics = {"elbo": log_p - rate, "rate": rate, "distortion": -log_p}
         if rates[1:]:
@@ -273,7 +273,7 @@ class LatentVariableModel(GenerativeModel):
         """p(x|z) of the latents that a walk draws, and log p(x|z)."""
         out = self.walk(draw, features, given)
         likelihood = self.likelihood(out, draw.repeat(given))
-        checks.check_distribution("The likelihood", likelihood, x.shape[1:])
+        parts.check_distribution("The likelihood", likelihood, x.shape[1:])
         return likelihood, self.log_likelihood(draw, x, likelihood)
 
     def _sampling(self, seed, x, samples):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import keras
 
-from zoo import checks, presets
+from zoo import checks, parts, presets
 from zoo.training import Trainer
 
 TO_DERIVE = (
@@ -76,7 +76,7 @@ class Completed(type(keras.Model)):
     def __call__(cls, *args, **kwargs):
         taken, made, needed = arguments(cls)
         first = args[0] if args else kwargs.get(taken[0], kwargs.get("encoder"))
-        checks.refuse_networks(cls, taken[0], first)
+        parts.refuse_networks(cls, taken[0], first)
         made = made & kwargs.keys()
         if made:
             names = ", ".join(f"`{name}`" for name in sorted(made))

@@ -3,7 +3,7 @@
 import keras
 from tensorflow_probability import distributions as tfd
 
-from zoo import checks
+from zoo import checks, parts
 from zoo.heads import DiagonalNormal
 from zoo.latent import LatentVariableModel
 from zoo.priors import Prior, StandardNormal
@@ -58,7 +58,7 @@ class VAE(LatentVariableModel):
         self.prior_head = prior or StandardNormal(latent_dim)
 
     def complete(self):
-        checks.check_networks(self)
+        parts.check_networks(self)
         super().complete()
 
     # Hooks.
@@ -73,7 +73,7 @@ class VAE(LatentVariableModel):
             self.prior_head.build(self.encoder.input_shape)
         prior = self.prior_head.distribution(self)
         wanted = "`prior` must be one distribution of event shape [D], not one per row."
-        checks.check_distribution("The prior", prior)
+        parts.check_distribution("The prior", prior)
         checks.require(prior.batch_shape.rank == 0, wanted, prior)
         return prior
 

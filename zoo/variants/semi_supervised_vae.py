@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo import checks
+from zoo import checks, parts
 from zoo.devices import mean_of_all
 from zoo.generative import Measures
 from zoo.variants.conditional_vae import ConditionalVAE
@@ -65,7 +65,7 @@ class SemiSupervisedVAE(ConditionalVAE):
         wanted += f"[batch, {num_classes}] of the encoder's inputs, without a softmax."
         fits = classifier.built and classifier.output_shape[1:] == (num_classes,)
         fits = fits and classifier.input_shape == encoder.input_shape
-        last = checks.last_activation(classifier)
+        last = parts.last_activation(classifier)
         fits = fits and last not in ("softmax", "sigmoid")
         checks.require(fits, wanted, f"{classifier.name}, {last} last")
 
