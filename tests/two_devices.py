@@ -8,6 +8,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import zoo
@@ -73,3 +74,6 @@ for kind in (getattr(zoo, name) for name in names):
         for a, b in zip(alone.trainable_weights, together.trainable_weights):
             # Sums over parts of a batch round differently, at every one of 8 steps.
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-5)
+refused = pytest.raises(ValueError, match="XLA cannot compile the steps of several")
+with both.scope(), refused:
+    build(zoo.VAE).compile("sgd", jit_compile=True)

@@ -98,7 +98,8 @@ class Trainer(internals.PipelineUser):
         """As in Keras; the loss is the model's own, so `loss` is refused.
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
-        TensorFlow's own kernels are mostly faster, and for several CPUs.
+        TensorFlow's own kernels are mostly faster, and for several devices, whose
+        steps XLA cannot compile.
         `steps_per_execution="auto"` means up to twenty, all in memory at a time, or one
         where a callback of yours listens to batches or a `PyDataset` prepares them, and
         for several devices.
@@ -107,10 +108,13 @@ class Trainer(internals.PipelineUser):
         loss = kwargs.get("loss")
         checks.require(loss is None, wanted, f"{loss=}")
         checks.check_optimizer(optimizer)
-        if kwargs.setdefault("jit_compile", "auto") == "auto" and _on_cpu():
-            kwargs["jit_compile"] = not (
-                self._convolves() or self._on_several_devices()
-            )
+        jit_compile = kwargs.setdefault("jit_compile", "auto")
+        if self._on_several_devices():
+            wanted = "XLA cannot compile the steps of several devices."
+            checks.require(jit_compile in ("auto", False), wanted, f"{jit_compile=}")
+            kwargs["jit_compile"] = False
+        elif jit_compile == "auto" and _on_cpu():
+            kwargs["jit_compile"] = not self._convolves()
         self._compares = bool(kwargs.get("metrics") or kwargs.get("weighted_metrics"))
         auto = isinstance(steps_per_execution, str) and steps_per_execution == "auto"
         if not auto:
