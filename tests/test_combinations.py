@@ -85,8 +85,7 @@ def assert_learns(model: zoo.LatentVariableModel, x, given=None) -> None:
         assert np.isfinite(answer).all()
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pairs("architecture, objective", ARCHITECTURES, OBJECTIVES)
 def test_every_architecture_takes_every_objective_that_it_can_carry(
     architecture, objective
 ):
@@ -101,6 +100,7 @@ def test_every_architecture_takes_every_objective_that_it_can_carry(
         assert_learns(model_of(objective=make()), BINARY[:8])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_ref_vae_takes_every_objective(objective):
     """Beside its own terms."""
@@ -135,6 +135,7 @@ def test_every_objective_takes_every_prior(objective, prior):
     assert_learns(model, BINARY[:8])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", PRIORS)
 def test_the_optimal_sigma_takes_every_prior(prior):
     """Any other sigma is a likelihood of the plain VAE."""

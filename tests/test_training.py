@@ -129,8 +129,11 @@ def test_convolutions_on_a_cpu_keep_to_single_steps(digits, executions):
 
 @pytest.mark.parametrize(
     ("labels", "together"),
-    [(None, False), (tf.zeros([64, 2]), True), (tf.sparse.eye(64), False)],
-    ids=["none", "dense", "sparse"],
+    [
+        pytest.param(None, False, id="none", marks=pytest.mark.slow),
+        pytest.param(tf.zeros([64, 2]), True, id="dense", marks=pytest.mark.slow),
+        pytest.param(tf.sparse.eye(64), False, id="sparse"),
+    ],
 )
 def test_labels_of_all_kinds_may_stand_beside_the_images(
     labels, together, vae, digits, executions
