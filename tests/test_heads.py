@@ -133,10 +133,16 @@ def test_heads_of_one_place_each(rng):
 
 @pytest.mark.parametrize(
     ("head", "name", "value"),
-    [("likelihood", "sigma", 0.3), ("prior", "components", 5)],
+    [
+        ("likelihood", "sigma", 0.3),
+        ("likelihood", "support", (0, 1)),
+        ("prior", "components", 5),
+        ("prior", "loc", 9.0),
+    ],
 )
 def test_what_a_built_head_was_made_with_is_fixed(head, name, value):
     parts = {"likelihood": zoo.Normal(0.5), "prior": zoo.MixturePrior(4, components=3)}
     model = configs.build(**parts)
+    model.trainable = False  # as any layer
     with pytest.raises(AttributeError, match=f"`{name}` of a .* is fixed"):
         setattr(getattr(model, f"{head}_head"), name, value)

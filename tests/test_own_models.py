@@ -58,3 +58,39 @@ def test_a_part_that_is_made_and_not_named_is_told_when_loaded():
     Normal.derived = ("likelihood",)
     arguments.cache_clear()
     Normal.from_config(model.get_config())  # what was saved before is not lost
+
+
+@keras.saving.register_keras_serializable("tests")
+class Plain(zoo.VAE):
+    """Takes no more keywords than its own."""
+
+    def __init__(self, encoder, decoder, latent_dim):
+        super().__init__(encoder, decoder, latent_dim)
+
+
+def test_a_model_without_more_keywords_is_loaded(tmp_path):
+    model = Plain(*networks(4), 2)
+    model.save(tmp_path / "model.keras")
+    copy = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(copy.sample(2), model.sample(2))
+
+
+def test_a_model_may_have_a_configuration_of_its_own():
+    class OwnConfig(zoo.VAE):
+        def __init__(self, width=4, **kwargs):
+            super().__init__(*networks(width), 2, **kwargs)
+            self.width = width
+
+        def get_config(self):
+            return {"width": self.width}
+
+    assert OwnConfig.from_config(OwnConfig(3).get_config()).width == 3
+
+
+def test_a_class_that_was_not_registered_is_told_to_be(tmp_path):
+    class Unknown(zoo.VAE):
+        pass
+
+    entry = zoo.presets.save(Unknown(*networks(4), 2), tmp_path)
+    with pytest.raises(ValueError, match="register_keras_serializable"):
+        zoo.load(entry)

@@ -40,7 +40,7 @@ def test_a_wheel_brings_entries_recipes_and_data_along(wheel):
     with zipfile.ZipFile(wheel) as content:
         names = set(content.namelist())
         (commands,) = (name for name in names if name.endswith("/entry_points.txt"))
-        assert b"vae-zoo = recipes.__main__:start" in content.read(commands)
+        assert b"vae-zoo = recipes.cli:main" in content.read(commands)
     for entry in zoo.list_presets():
         for file in ("config.json", "metadata.json", "model.weights.h5", "README.md"):
             assert f"zoo/saved_models/{entry}/{file}" in names

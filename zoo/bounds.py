@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo.checks import Field
+from zoo.devices import mean_of_all
 
 
 class Latent(NamedTuple):
@@ -75,7 +76,7 @@ def free_bits(rate: tf.Tensor, floor: float | tf.Tensor) -> tf.Tensor:
 
     The mean comes first: single examples may be lower (Kingma et al., 2016, eq. 15).
     """
-    floor, mean = tf.cast(floor, rate.dtype), tf.reduce_mean(rate)
+    floor, mean = tf.cast(floor, rate.dtype), mean_of_all(tf.reduce_mean(rate))
     # A sampled rate may be negative: clipping it at 0 would bias it.
     return tf.where(floor > 0.0, tf.maximum(floor, mean), mean)
 

@@ -33,7 +33,8 @@ def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
     check_names(data, fields)
     for name in data:
         field = fields[name]
-        wanted = "Data must be an array here; `predict` and `evaluate` take data sets."
+        wanted = "Data must be an array here; `zoo.evaluation` takes data sets, for "
+        wanted += "`encode` and `log_prob`, and `predict` for reconstructions."
         other = isinstance(data[name], tf.data.Dataset | keras.KerasTensor)
         require(not other, wanted, data[name])
         x = data[name] if hasattr(data[name], "dtype") else as_array(data[name], name)

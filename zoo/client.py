@@ -111,7 +111,8 @@ class Client:
         """Means and standard deviations of the posteriors, None where there is none."""
         answer = self.predict("encode", x=x, **(given or {}))
         names = top_first(answer)
-        return [(answer[name], answer.get(f"{name}_stddev")) for name in names]
+        stddevs = [answer.get("_".join((name, "stddev"))) for name in names]
+        return [(answer[name], stddev) for name, stddev in zip(names, stddevs)]
 
     def decode(self, *z, given: dict | None = None) -> np.ndarray:
         """Means of p(x|z), `[B, *event_shape]`; all layers of z, top first."""

@@ -41,7 +41,8 @@ def mean_of_all(mean: tf.Tensor) -> tf.Tensor:
     context = sharing()
     if context is None:
         return mean
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, _here.weight * mean)
+    weight = getattr(_here, "weight", 1.0)
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, weight * mean)
 
 
 def weighed(mean: tf.Tensor) -> tf.Tensor:

@@ -181,6 +181,9 @@ class GenerativeModel(Model):
         checks.at_least(2, steps=steps)
         x_0, given = self._as_batch(x_0, given)
         ends = list(zip(self.encode(x_0, given), self.encode(x_1, given)))
+        rows = [tuple(z.shape[:1]) for z in ends[0]]
+        wanted = "x_0 and x_1 must have as many rows as one another."
+        checks.require(rows[0] == rows[1], wanted, f"{rows[0]} and {rows[1]}")
         whole = [z.dtype.name for z, _ in ends if z.dtype.is_integer]
         checks.require(not whole, "Codes must not be whole numbers.", whole)
         lines = [[a + (b - a) * w for a, b in ends] for w in tf.linspace(0.0, 1, steps)]

@@ -51,4 +51,11 @@ class PipelineUser(keras.Model):
         # Keras comes here between making its pipeline and starting it.
         if hasattr(iterator, "_distributed_dataset"):
             iterator._distributed_dataset = self.pipeline(iterator._distributed_dataset)
+        strategy = self._distribute_strategy
+        if strategy is not None and iterator is not None:
+            # Keras would add up what the devices have of the first batch, all alike.
+            _, _, batches = next(iter(iterator))
+            first = strategy.experimental_local_results
+            data_batch = keras.tree.map_structure(lambda x: first(x)[0], next(batches))
+            iterator = None
         super()._maybe_symbolic_build(iterator, data_batch)

@@ -33,8 +33,16 @@ def arguments(cls: type) -> Arguments:
             if not rest and name != "self" and name not in made:
                 taken[name] = argument.default
         made |= set(vars(base).get("derived", ())) - taken.keys()
+        if not _passes_on(base):
+            break
     needed = {name for name, default in taken.items() if default is argument.empty}
     return Arguments(tuple(taken), frozenset(made), frozenset(needed))
+
+
+def _passes_on(cls: type) -> bool:
+    """Whether its constructor takes any keyword, for those of its base classes."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    return any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 class Configured:
@@ -84,7 +92,7 @@ class Completed(type(keras.Model)):
         own = inspect.signature(cls.__init__).parameters
         passed_on = any(p.kind is p.VAR_POSITIONAL for p in own.values())
         unnamed = needed - own.keys() - kwargs.keys()
-        if unnamed and not passed_on:
+        if unnamed and not passed_on and cls.get_config is Model.get_config:
             names = ", ".join(f"`{name}`" for name in sorted(unnamed))
             found = f"Received: {cls.__name__} without {names}"
             raise TypeError(f"{TO_DERIVE.format(cls.__name__)} {found}")
@@ -118,7 +126,11 @@ class Model(Configured, Trainer, metaclass=Completed):
 
     def get_config(self):
         own = {"name": self.name, "trainable": self.trainable}
-        return {**own, "dtype": self.dtype_policy.name, **super().get_config()}
+        own["dtype"] = self.dtype_policy.name
+        taken = inspect.signature(type(self).__init__).parameters
+        if not _passes_on(type(self)):  # so that it can be loaded without them
+            own = {name: value for name, value in own.items() if name in taken}
+        return {**own, **super().get_config()}
 
     def save_to_preset(self, path, metadata: dict | None = None):
         """Writes a pretrained entry; see `zoo.presets.save`."""

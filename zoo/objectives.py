@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import bounds, checks, schedules
+from zoo.devices import mean_of_all
 from zoo.draws import Draw, PathSample, Sample
 from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.model import Configured
@@ -108,7 +109,8 @@ class BalancedELBO(ELBO):
     def __call__(self, draw, log_p, step):
         terms = super().__call__(draw, log_p, step)
         beta = tf.cast(schedules.value(self.beta, step), tf.float32)
-        means = tf.stop_gradient([tf.reduce_mean(rate) for rate in draw.rates])
+        means = [mean_of_all(tf.reduce_mean(rate)) for rate in draw.rates]
+        means = tf.stop_gradient(means)
         shares = len(draw.rates) * tf.nn.relu(means) / (tf.reduce_sum(means) + 1e-8)
         floor = schedules.value(self.free_bits, step)
         rates = [bounds.free_bits(rate, floor) for rate in draw.rates]
@@ -196,7 +198,7 @@ class Capacity(Objective):
     num_samples: int = 1
 
     def __call__(self, draw, log_p, step):
-        rate = tf.reduce_mean(tf.add_n(draw.rates))
+        rate = mean_of_all(tf.reduce_mean(tf.add_n(draw.rates)))
         gap = tf.abs(rate - schedules.value(self.capacity, step))
         gamma = schedules.value(self.gamma, step)
         return {"distortion": -log_p, "gamma_capacity_gap": gamma * gap}
@@ -214,8 +216,8 @@ class TotalCorrelation(Objective):
       + [sum_d log q(z_d) - log p(z)]          dimension-wise KL
 
     in the mean; the weights are alpha, beta, gamma. q(z) is estimated from the batch
-    by minibatch weighted sampling. For one latent layer, whose posterior is a diagonal
-    normal.
+    by minibatch weighted sampling, of several devices from each one's part. For one
+    latent layer, whose posterior is a diagonal normal.
 
     Args:
         dataset_size: number of training examples N.

@@ -44,7 +44,8 @@ def check_networks(model) -> None:
     wanted = f"`decoder` must return {shown('batch', *params)} for {of}."
     require(decoder.output_shape[1:] == params, wanted, f"{decoder.output_shape=}")
     wanted = f"`decoder` must return logits for {of}: end it without a sigmoid."
-    low, high = range_of_outputs(decoder) if likelihood.takes_logits else (0.0, 0.0)
+    logits = getattr(likelihood, "takes_logits", False)
+    low, high = range_of_outputs(decoder) if logits else (0.0, 0.0)
     probabilities = 0.0 <= low < high <= 1.0
     require(not probabilities, wanted, f"outputs from {low:.2g} to {high:.2g}")
     heads = (model.posterior_head, model.latent_dim), (model.prior_head, model.top_dim)

@@ -90,7 +90,8 @@ def load(name_or_path: str | os.PathLike) -> keras.Model:
     _refuse_code(config.get("config"))
     name = config.get("registered_name")
     cls = keras.saving.get_registered_object(name)
-    wanted = f"{path / CONFIG} names no model of the zoo."
+    wanted = f"{path / CONFIG} names no model that is known: import its class, which "
+    wanted += "`keras.saving.register_keras_serializable` registers."
     checks.require(hasattr(cls, "from_preset"), wanted, f"registered_name={name!r}")
     try:
         model = cls.from_config(config["config"])

@@ -71,11 +71,13 @@ class Trainer(internals.PipelineUser):
     def train_on_batch(self, x, *args, **kwargs):
         checks.check_batch(x)
         self.check(x)
+        self._check_y(x, args[0] if args else kwargs.get("y"))
         return super().train_on_batch(x, *args, **kwargs)
 
     def test_on_batch(self, x, *args, **kwargs):
         checks.check_batch(x)
         self.check(x)
+        self._check_y(x, args[0] if args else kwargs.get("y"))
         return super().test_on_batch(x, *args, **kwargs)
 
     def predict_on_batch(self, x):
@@ -119,6 +121,9 @@ class Trainer(internals.PipelineUser):
         auto = isinstance(steps_per_execution, str) and steps_per_execution == "auto"
         if not auto:
             checks.at_least(1, steps_per_execution=steps_per_execution)
+            wanted = "Several devices execute one step at a time."
+            alone = steps_per_execution == 1 or not self._on_several_devices()
+            checks.require(alone, wanted, f"{steps_per_execution=}")
         self._auto_steps = auto
         if auto:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
@@ -170,7 +175,8 @@ class Trainer(internals.PipelineUser):
         alone = y is None and (isinstance(x, dict) or hasattr(x, "shape"))
         if isinstance(x, tf.data.Dataset):
             alone = not isinstance(x.element_spec, tuple)
-        wanted = "`metrics` compare y with the output: `fit(x, x)` gives them a y."
+        wanted = "`metrics` compare y with the output: `fit(x, x)` gives them a y, and "
+        wanted += "`validation_data=(x, x)`."
         checks.require(not (alone and self.compiled and self._compares), wanted, y)
 
     def _whole_executions(self, most: int = MOST_STEPS, **lengths) -> int:

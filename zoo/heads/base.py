@@ -1,9 +1,8 @@
 """What posteriors, priors and likelihoods have in common."""
 
-import functools
-import inspect
-
 import keras
+
+LAYER = frozenset(vars(keras.layers.Layer()))  # attributes of every layer
 
 
 class Head(keras.layers.Layer):
@@ -17,20 +16,17 @@ class Head(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
 
     def __setattr__(self, name, value):
-        """As in Keras, but graphs hold what a built head was made with."""
-        if vars(self).get("built") and name in _arguments(type(self)):
+        """As in Keras, but what a built head has stays: graphs hold it."""
+        if vars(self).get("built") and not name.startswith("_") and self._has(name):
             kind = type(self).__name__
-            raise AttributeError(f"`{name}` of a {kind} is fixed: make another one.")
+            raise AttributeError(
+                f"`{name}` of a built {kind} is fixed: make another one, or `assign` a "
+                "weight."
+            )
         super().__setattr__(name, value)
 
-
-@functools.cache
-def _arguments(cls: type) -> frozenset[str]:
-    """Names of a head's constructor arguments, but for those of all layers."""
-    names = {
-        name
-        for base in cls.__mro__
-        if issubclass(base, Head)
-        for name in inspect.signature(base.__init__).parameters
-    }
-    return frozenset(names - {"self", "args", "kwargs"})
+    def _has(self, name: str) -> bool:
+        """Whether it is the head's own, and not of every layer."""
+        classes = [base for base in type(self).__mro__ if issubclass(base, Head)]
+        own = name in vars(self) or any(name in vars(base) for base in classes)
+        return own and name not in LAYER
