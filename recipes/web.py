@@ -3,7 +3,7 @@
 import socket
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -26,14 +26,17 @@ async def bounded_body(request: Request, limit: int) -> bytes:
     """The body; more than `limit` bytes are not read.
 
     Raises:
-        HTTPException: 413, if there are more.
+        HTTPException: 413, if there are more; 400, if the client leaves before its end.
     """
     too_large = HTTPException(413, f"A request must have at most {limit} bytes.")
     if int(request.headers.get("content-length", 0)) > limit:
         raise too_large
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise too_large
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > limit:
+                raise too_large
+    except ClientDisconnect:
+        raise HTTPException(400, "The body ended early.") from None
     return bytes(body)

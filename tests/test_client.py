@@ -103,6 +103,10 @@ def test_files_go_where_images_go(asked, data):
         client.reconstruct([*files[1:], CUT], given)
     with pytest.raises(ValueError, match=r"image_bytes must be bytes\. Received: str"):
         client.predict("reconstruct_bytes", image_bytes=["me.png"] * 3, **given)
+    with pytest.raises(ValueError, match=r"image_bytes must be bytes\. Received: str"):
+        client.reconstruct([files[0], "me.png"], given)
+    with pytest.raises(ValueError, match=r"Files come in a list\. Received: bytes"):
+        client.anomaly_score(files[0], given)
 
 
 def test_latents_are_sorted_by_layer():

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,17 @@ MODELS = {
     "maps": small_models.SpatialVAE,
     "codes": configs.vq_vae,
     "no latents": small_models.RealNVP,
+    "exact up to a bound": configs.glow,
+    "a reference": lambda: stirred(configs.ref_vae()),
 }
+
+
+def stirred(model):
+    """The model with other weights: a new one does not look at its latents yet."""
+    rng = np.random.default_rng(0)
+    for weights in model.decoder.trainable_weights:
+        weights.assign_add(rng.normal(0, 0.1, weights.shape))
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -63,39 +74,80 @@ def explored(kind: str, data, binarise=True) -> views.Explorer:
     return views.Explorer("tiny", model, data, images, record(model, data, binarise))
 
 
+def conditions(about: dict, names: str, found: dict) -> dict:
+    """Those that the page sends, out of what it was told last."""
+    told = {**found, "label": 3}
+    return {
+        name: told[name] if name == "label" else pictures.as_url(told[name])
+        for name in about[names]
+    }
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_kind_of_model_answers(kind, digits):
     explorer = explored(kind, digits)
-    about = explorer.about()
-    json.dumps(about, default=pictures.as_url)
-    shape, label = (8, 8, 1), 3 if kind.startswith("labels") else None
+    about, test = explorer.about(), explorer.test(5)
+    json.dumps([about, test], default=pictures.as_url)
+    shape = (8, 8, 1)
     assert about["classes"] == (10 if kind.startswith("labels") else 0)
-    assert about["reconstructs"] == (kind != "no latents")
-    assert about["interpolates"] == (kind not in ("no latents", "codes"))
+    assert about["reconstructs"] == (kind not in ("no latents", "exact up to a bound"))
+    assert about["interpolates"] == (kind != "codes")
     assert bool(about["map"]) == (kind == "two latents")
-    no_sliders = kind in ("no latents", "codes", "maps")
+    no_sliders = not about["reconstructs"] or kind in ("codes", "maps")
     assert (explorer.codes is None) == no_sliders
-    url = pictures.as_url(explorer.test(5)["image"])
-    found = explorer.encode(url, label)
+    url = pictures.as_url(test["image"])
+    assert test["given"].keys() == set(about["asked"])
+    given = conditions(about, "asked", test["given"])
+    found = explorer.encode(url, given)
     np.testing.assert_array_equal(found["image"], explorer.images[5])
     assert np.isfinite(found["score"])
     assert ("reconstruction" in found, "z" in found) == (
         about["reconstructs"],
         not no_sliders,
     )
-    assert found["score"] == explorer.encode(url, label)["score"]
+    assert found["score"] == explorer.encode(url, given)["score"]
+    made_of = conditions(about, "made_of", found)
     if not no_sliders:
-        assert explorer.decode(found["z"], label)["image"].shape == shape
+        decoded = explorer.decode(found["z"], made_of)["image"]
+        assert decoded.shape == shape
+        if about["layers"] == 1:  # a small image is sent as 8-bit file
+            np.testing.assert_allclose(decoded, found["reconstruction"], atol=0.02)
     if about["interpolates"]:
-        line = explorer.interpolate(url, url, label)["images"]
+        line = explorer.interpolate(url, url, made_of)["images"]
         assert [image.shape for image in line] == [shape] * views.STEPS
-        np.testing.assert_allclose(line[0], found["reconstruction"], atol=1e-5)
+        if kind != "a reference":  # else the codes are of other images
+            same = found["reconstruction" if about["reconstructs"] else "image"]
+            np.testing.assert_allclose(line[0], same, atol=1e-5)
     first, again, other = (
-        explorer.samples(seed, label)["images"] for seed in (1, 1, 2)
+        explorer.samples(seed, made_of)["images"] for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert np.shape(first) == (views.SAMPLES, *shape)
     assert not np.array_equal(first, other)
+
+
+def test_an_image_made_small_is_enlarged_by_another(digits):
+    explorer = explored("a reference", digits, binarise=False)
+    model, data = explorer.model, digits.given(explorer.model, "test", 8)
+    test = explorer.test(5)
+    np.testing.assert_array_equal(test["given"]["reference"], data["reference"][5])
+    urls = [pictures.as_url(data["reference"][row]) for row in (5, 7)]
+    x = pictures.as_url(test["image"])
+    found, other = (explorer.encode(x, {"reference": url}) for url in urls)
+    assert found["low"].shape == (2, 2, 1)
+    np.testing.assert_allclose(found["low"], data["low"][5], atol=0.5 / 255)
+    want = model.super_resolve(data["low"][5:6], data["reference"][5:6])[0]
+    np.testing.assert_allclose(found["reconstruction"], want, atol=0.01)
+    assert found["z"] != other["z"]
+    low = {"low": pictures.as_url(found["low"])}
+    line = explorer.interpolate(*urls, low)["images"]
+    for image, end in ((line[0], found), (line[-1], other)):
+        np.testing.assert_allclose(image, end["reconstruction"], atol=0.01)
+    np.testing.assert_allclose(
+        line[4],
+        explorer.decode(np.mean([found["z"], other["z"]], 0), low)["image"],
+        atol=1e-5,
+    )
 
 
 def test_sliders_are_of_active_latents_as_far_as_codes_go(digits):
@@ -110,7 +162,7 @@ def test_sliders_are_of_active_latents_as_far_as_codes_go(digits):
 def test_the_map_shows_the_images_of_its_codes(digits):
     explorer = explored("two latents", digits)
     image, codes = explorer.map()["image"], explorer.map()["codes"]
-    part = explorer.decode(codes[1][2], None)["image"]
+    part = explorer.decode(codes[1][2], {})["image"]
     np.testing.assert_allclose(image[8:16, 16:24], part, atol=1e-5)
 
 
@@ -121,22 +173,31 @@ def test_scores_say_what_they_are(digits):
     assert names["labels"] == f"log p(x | label), {bound}"
     assert names["labels that may be unknown"] == f"log p(x), {bound}"
     assert names["no rate"] == "log p(x | z)"
+    assert names["a reference"] == f"log p(x | low), a density, {bound}"
+    assert names["exact up to a bound"] == f"log p(x), {bound}"
     assert names["no latents"].endswith("exact")
 
 
 def test_grey_images_stay_grey_where_the_entry_is(digits):
     grey = np.full((8, 8, 1), 102 / 255)
     url = pictures.as_url(grey)
-    seen = explored("one layer", digits, binarise=False).seen(url)
-    np.testing.assert_allclose(seen[0], grey, atol=1e-6)
-    assert set(np.unique(explored("one layer", digits).seen(url))) == {0.0, 1.0}
+    seen = explored("one layer", digits, binarise=False).encode(url, {})["image"]
+    np.testing.assert_allclose(seen, grey, atol=1e-6)
+    seen = explored("one layer", digits).encode(url, {})["image"]
+    assert set(np.unique(seen)) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize("build", [configs.ref_vae, configs.pixelcnn])
-def test_models_of_other_data_are_refused(build, digits):
-    model = build()
-    with pytest.raises(ValueError, match=r"models of images.*Received: \{'x'"):
-        views.Explorer("tiny", model, digits, digits.test, record(model, digits))
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (configs.pixelcnn, r"explore the VQVAE .* by its `sample_from`.*\(4, 4\)"),
+        (lambda: configs.build(shape=(13,), likelihood=zoo.Normal()), "of images of"),
+    ],
+)
+def test_models_of_no_images_are_refused(build, message, tmp_path):
+    entry = zoo.presets.save(build(), tmp_path / "tiny")
+    result = CliRunner().invoke(cli.app, ["explore", str(entry), "--port", "0"])
+    assert re.search(message, str(result.exception))
 
 
 def url_of(file: bytes) -> str:
@@ -178,17 +239,18 @@ def test_the_middle_of_an_image_is_brought_to_the_models_size():
     [
         ("decode", b"{", "A question is JSON"),
         ("decode", b"[" * 100_000, "A question is JSON"),
-        ("decode", b"[1]", "object of: z, label. Received: list"),
-        ("decode", {"z": [0] * 4}, r"object of: z, label\. Received: \['z'\]"),
-        ("decode", {"z": [0] * 5, "label": None}, r"has 4 numbers\. Received: \(5,\)"),
-        ("decode", {"z": [[0] * 4] * 9, "label": None}, r"Received: \(9, 4\)"),
-        ("decode", {"z": {"a": 1}, "label": None}, "has 4 numbers"),
-        ("decode", b'{"z": [NaN, 0, 0, 0], "label": null}', "must be finite"),
-        ("decode", {"z": [0] * 4, "label": 3}, r"takes no label\. Received: 3"),
+        ("decode", b"[1]", "object of: z, given. Received: list"),
+        ("decode", {"z": [0] * 4}, r"object of: z, given\. Received: \['z'\]"),
+        ("decode", {"z": [0] * 5, "given": {}}, r"has 4 numbers\. Received: \(5,\)"),
+        ("decode", {"z": [[0] * 4] * 9, "given": {}}, r"Received: \(9, 4\)"),
+        ("decode", {"z": {"a": 1}, "given": {}}, "has 4 numbers"),
+        ("decode", b'{"z": [NaN, 0, 0, 0], "given": {}}', "must be finite"),
+        ("decode", {"z": [0] * 4, "given": {"label": 3}}, r"none\. Received: label"),
+        ("decode", {"z": [0] * 4, "given": 3}, r"here are: none\. Received: 3"),
         ("test", {"index": -1}, r"from 0 to 298\. Received: -1"),
         ("test", {"index": "0"}, "from 0 to 298"),
-        ("samples", {"seed": 2**31, "label": None}, "A seed is a whole number"),
-        ("samples", {"seed": True, "label": None}, "A seed is a whole number"),
+        ("samples", {"seed": 2**31, "given": {}}, "A seed is a whole number"),
+        ("samples", {"seed": True, "given": {}}, "A seed is a whole number"),
     ],
 )
 def test_bad_questions_are_refused(view, question, message, digits):
@@ -201,7 +263,20 @@ def test_bad_questions_are_refused(view, question, message, digits):
 @pytest.mark.parametrize("label", [None, -1, 10, 3.0, "3", True])
 def test_labels_are_those_of_the_classes(label, digits):
     with pytest.raises(ValueError, match="A label is a number from 0 to 9"):
-        explored("labels", digits).samples(0, label)
+        explored("labels", digits).samples(0, {"label": label})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, r"Conditions here are: low\. Received: none"),
+        ({"reference": "a"}, r"here are: low\. Received: reference"),
+        ({"low": "a"}, "a data URL in base64"),
+    ],
+)
+def test_images_as_conditions_are_checked(given, message, digits):
+    with pytest.raises(ValueError, match=message):
+        explored("a reference", digits).samples(0, given)
 
 
 @contextlib.contextmanager
@@ -299,6 +374,29 @@ def test_the_page_of_a_shipped_entry_in_a_browser(name):
         look_at(url)
 
 
+@browser
+@pytest.mark.slow
+def test_a_reference_is_taken_and_kept_in_a_browser(tmp_path, digits):
+    model = MODELS["a reference"]()
+    entry = zoo.presets.save(model, tmp_path / "tiny", record(model, digits, False))
+    with served(entry) as url, contextlib.closing(Browser(url)) as page:
+        page.wait("$('samples').children.length == 40 && $('line').children.length")
+        changes(page, ("reference", "low", "seen"), lambda: choose(page, "test", 3))
+        own = page.see("$('reference').src")
+        draw = partial(page.drag, "$('drawing')", (0.5, 0.2), (0.5, 0.8))
+        changes(page, ("seen", "low", "samples"), draw)
+        assert "log p(x | low)" in page.see("$('score').textContent")
+        changes(
+            page,
+            ("reference", "reconstruction", "decoded"),
+            lambda: page.see("$('refer').click()"),
+        )
+        changes(page, ("low", "samples"), lambda: choose(page, "test", 5))
+        assert page.see("$('reference').src") not in (own, page.see("$('seen').src"))
+        assert not page.see("$('error').textContent")
+        assert not page.errors
+
+
 def look_at(url: str) -> None:
     """Moves a slider, draws, chooses class, seed and file; every picture follows."""
     with contextlib.closing(Browser(url)) as page:
@@ -320,10 +418,7 @@ def look_at(url: str) -> None:
         if page.see("about.classes"):
             changed["decoded"] = lambda: choose(page, "label", 4)
         for element, change in changed.items():
-            shown = f"$('{element}').src ?? $('{element}').innerHTML"
-            before = page.see(shown)
-            change()
-            page.wait(f"({shown}) != {json.dumps(before)}")
+            changes(page, [element], change)
         before = page.see("$('seen').src")
         upload(page, f"[Uint8Array.from({list(png(8, 8))})]")
         page.wait(f"$('seen').src != {json.dumps(before)}")
@@ -337,6 +432,15 @@ def look_at(url: str) -> None:
         page.wait("$('error').textContent.includes('A seed is a whole number')")
         assert not page.errors
         assert all(found.startswith((url, "data:")) for found in page.urls)
+
+
+def changes(page, elements, change) -> None:
+    """Does something, and waits until all of the elements look different."""
+    shown = [f"($('{name}').src ?? $('{name}').innerHTML)" for name in elements]
+    before = [page.see(script) for script in shown]
+    change()
+    for script, old in zip(shown, before):
+        page.wait(f"{script} != {json.dumps(old)}")
 
 
 def upload(page, parts: str) -> None:

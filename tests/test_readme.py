@@ -36,7 +36,7 @@ def test_the_python_of_a_page_runs(page, count, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_and_picture_exists(page):
-    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    targets = re.findall(r"""(?:\]\(|src=")([^)#"]+)[)"]""", page.read_text())
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing
 

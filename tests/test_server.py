@@ -162,6 +162,25 @@ def test_uploads_are_bounded(server, declared):
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
+def test_bodies_that_end_early_leave_no_traceback(tmp_path, capfd):
+    entry = zoo.presets.save(configs.build(), tmp_path / "tiny")
+    zoo.serving.export(configs.build(), entry / "serving", warmup=False)
+    server = ServerProcess(entry)
+    address = server.urls["http"].removeprefix("http://").split(":")
+    head = b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: me\r\n"
+    for rest in (
+        b"Content-Length: 9\r\n\r\n{",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ):
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(head + rest)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1000)
+    assert ask(server, SAMPLE)[0] == 200
+    server.stop()
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def tensor(**fields):
     shape = {"dim": [{"size": size} for size in fields.pop("shape", [1, 8, 8, 1])]}
     return tensor_pb2.TensorProto(tensor_shape=shape, **{"dtype": 1, **fields})

@@ -12,15 +12,17 @@ import tensorflow_probability as tfp
 from PIL import Image
 
 import zoo
+from recipes import datasets, publish
 from tests import configs
 from tests.image_files import BAD, encoded
-from tests.serving_gate import ask, assert_serves, table_of
+from tests.serving_gate import ask, assert_answers, assert_serves, table_of
 from zoo import serving
 
 tfd = tfp.distributions
 networks = zoo.networks
 
 DRAWS = "num_importance_samples"
+FAST = "conditional_vae_mnist"  # the other entries are `slow`
 
 
 class TwoLayerVAE(zoo.VAE):
@@ -67,6 +69,24 @@ def served(tmp_path_factory):
 )
 def test_every_signature_answers_as_the_model_does(build, x):
     assert_serves(build(), x)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == FAST else pytest.param(name, marks=pytest.mark.slow)
+        for name in zoo.list_presets()
+    ],
+)
+def test_a_shipped_export_answers_as_its_entry_does(name):
+    record = zoo.presets.read_metadata(name)
+    try:
+        data, images = publish.test_images(record)
+    except datasets.DatasetUnavailable as error:
+        pytest.skip(str(error))
+    model, folder = zoo.load(name), zoo.presets.find(name) / "serving" / "1"
+    rows = {"x": images[:5], **data.given(model, "test", 5)}
+    assert_answers(folder, model, rows, record["rarity"])
 
 
 def test_a_trained_model_serves_without_its_training_state(vae, digits, tmp_path):

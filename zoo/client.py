@@ -185,8 +185,9 @@ class Client:
 
     def _of_images(self, signature, output, x, given):
         """An output for images as arrays or as files, `[B, ...]`."""
-        name, files = "x", isinstance(x, list | tuple) and len(x) > 0
-        if files and all(isinstance(file, bytes) for file in x):
+        require(not isinstance(x, bytes), "Files come in a list.", "bytes")
+        name = "x"
+        if isinstance(x, list | tuple) and any(isinstance(file, bytes) for file in x):
             signature, name = "reconstruct_bytes", "image_bytes"
         answer = self._predict(signature, {name: x, **(given or {})}, only=output)
         return answer[output]

@@ -6,6 +6,7 @@ const $ = (id) => document.getElementById(id);
 let about; // what the server says of the entry
 let z = []; // the top layer's code, all of its numbers
 let image; // the present image, a data URL as the model sees it
+const conditions = {}; // what the model is given now: label, low, reference
 const ends = {}; // of the interpolation
 
 // Questions. One of each kind is on its way at a time; of those that wait, the newest.
@@ -24,10 +25,10 @@ async function ask(view, question, show) {
     const answer = await fetch(`ask/${view}`, { method: "POST", body });
     const found = answer.status < 500 ? await answer.json() : {};
     const failed = answer.ok ? "" : found.error || "The server failed.";
-    complain(failed);
+    complain(view, failed);
     if (!failed) show(found);
   } catch (error) {
-    complain("The server does not answer.");
+    complain(view, "The server does not answer.");
   }
   busy[view] = false;
   const next = waiting[view];
@@ -35,18 +36,23 @@ async function ask(view, question, show) {
   if (next) ask(view, ...next);
 }
 
-function complain(message) {
+let complaint; // whose it is: other answers that were on their way do not end it
+
+function complain(view, message) {
+  if (!message && complaint !== view) return;
+  complaint = view;
   $("error").textContent = message;
   $("error").hidden = !message;
 }
 
-const label = () => (about.classes ? Number($("label").value) : null);
+const given = (names) => Object.fromEntries(names.map((name) => [name, conditions[name]]));
 
 // Latents.
 
 function decode() {
   if (z.length) {
-    ask("decode", { z, label: label() }, (found) => ($("decoded").src = found.image));
+    const question = { z, given: given(about.made_of) };
+    ask("decode", question, (found) => ($("decoded").src = found.image));
   }
 }
 
@@ -87,9 +93,13 @@ $("map").addEventListener("click", (event) => {
 // An image.
 
 function encode(chosen, move = true) {
-  ask("encode", { image: chosen, label: label() }, (found) => {
+  ask("encode", { image: chosen, given: given(about.asked) }, (found) => {
     image = found.image;
     $("seen").src = image;
+    if (found.low) {
+      conditions.low = $("low").src = found.low;
+      sample();
+    }
     if (found.reconstruction) $("reconstruction").src = found.reconstruction;
     if (found.z && move) moveTo(found.z);
     $("score").innerHTML = `<strong>${found.score.toFixed(1)} nats</strong>`;
@@ -107,10 +117,12 @@ function typical() {
 
 function test() {
   ask("test", { index: Number($("test").value) }, (found) => {
-    if (about.classes && found.label !== label()) {
-      $("label").value = found.label;
+    const { label, reference } = found.given;
+    if (label !== conditions.label) {
+      conditions.label = $("label").value = label;
       sample();
     }
+    if (reference && !$("keep").checked) refer(reference);
     clear();
     encode(found.image);
   });
@@ -124,7 +136,7 @@ $("file").addEventListener("change", () => {
   $("file").value = ""; // so that the same one may be chosen again
   if (file.size > MAX_FILE) {
     const wanted = `An image file must have at most ${MAX_FILE} bytes.`;
-    complain(`${wanted} Received: ${file.size} bytes`);
+    complain("encode", `${wanted} Received: ${file.size} bytes`);
     return;
   }
   const reader = new FileReader();
@@ -158,6 +170,16 @@ $("drawing").addEventListener("pointermove", drawTo);
 $("drawing").addEventListener("pointerup", () => encode($("drawing").toDataURL()));
 $("clear").addEventListener("click", clear);
 
+function refer(reference) {
+  conditions.reference = $("reference").src = reference;
+}
+
+$("refer").addEventListener("click", () => {
+  $("keep").checked = true; // other test images do not bring their own
+  refer(image);
+  encode(image);
+});
+
 // Strips of images.
 
 function fill(strip, images) {
@@ -166,7 +188,7 @@ function fill(strip, images) {
 
 function interpolate() {
   if (about.interpolates && ends.first && ends.last) {
-    const question = { first: ends.first, last: ends.last, label: label() };
+    const question = { first: ends.first, last: ends.last, given: given(about.made_of) };
     ask("interpolate", question, (found) => fill($("line"), found.images));
   }
 }
@@ -179,12 +201,13 @@ for (const end of ["first", "last"]) {
 }
 
 function sample() {
-  const question = { seed: Number($("seed").value), label: label() };
+  const question = { seed: Number($("seed").value), given: given(about.made_of) };
   ask("samples", question, (found) => fill($("samples"), found.images));
 }
 
 $("seed").addEventListener("change", sample);
 $("label").addEventListener("change", () => {
+  conditions.label = Number($("label").value);
   decode(); // the same code in another class
   encode(image, false);
   sample();
@@ -200,6 +223,7 @@ ask("about", {}, (found) => {
   $("about").textContent = [about.class, about.data, about.pixels, size].join(" · ");
   $("class").hidden = !about.classes;
   for (let i = 0; i < about.classes; i++) $("label").add(new Option(i));
+  if (about.classes) conditions.label = 0;
   $("latents").hidden = !about.sliders.length;
   const lower = " of the top layer; those below follow in the mean";
   const which = `The most active latents${about.layers > 1 ? lower : ""}.`;
@@ -209,10 +233,13 @@ ask("about", {}, (found) => {
   if (about.map) $("map").src = about.map.image;
   $("reconstructed").hidden = !about.reconstructs;
   $("interpolation").hidden = !about.interpolates;
+  const enlarges = about.made_of.includes("low");
+  for (const part of document.querySelectorAll(".enlarging")) part.hidden = !enlarges;
+  if (enlarges) $("seen_as").textContent = "At full size, which the model does not see";
   $("test").max = about.images - 1;
   ask("test", { index: 1 }, (other) => {
     ends.last = other.image;
     test();
-    sample();
+    if (!enlarges) sample();
   });
 });
