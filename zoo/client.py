@@ -45,6 +45,7 @@ DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_INT64": "int64"}
 DTYPES |= {"DT_STRING": "object"}  # of bytes
 PREDICT = "tensorflow/serving/predict"  # what the server calls such signatures
 LATENT = re.compile(r"z(?:_(\d+)(_bu|_td)?)?")
+STDDEV = "{}_stddev"  # of a latent layer, by its name
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between two attempts
 CHANNEL = (
     ("grpc.max_receive_message_length", -1),
@@ -111,8 +112,7 @@ class Client:
         """Means and standard deviations of the posteriors, None where there is none."""
         answer = self.predict("encode", x=x, **(given or {}))
         names = top_first(answer)
-        stddevs = [answer.get("_".join((name, "stddev"))) for name in names]
-        return [(answer[name], stddev) for name, stddev in zip(names, stddevs)]
+        return [(answer[name], answer.get(STDDEV.format(name))) for name in names]
 
     def decode(self, *z, given: dict | None = None) -> np.ndarray:
         """Means of p(x|z), `[B, *event_shape]`; all layers of z, top first."""

@@ -55,6 +55,7 @@ from zoo.draws import DRAWS, DRAWS_AT_A_TIME
 from zoo.image_files import IMAGE_BYTES
 
 MAX_ROWS = 1024  # of a request
+STDDEV = "{}_stddev"  # what a layer's output is called
 MAX_DRAWS = 500_000  # importance samples of all rows of a request together
 
 
@@ -132,7 +133,7 @@ def _signatures(
     def encode(x, **given):
         found = {}
         for name, (mean, stddev) in zip(names, model.moments(x, given)):
-            found |= {name: mean, f"{name}_stddev": stddev}
+            found |= {name: mean, STDDEV.format(name): stddev}
         return {name: value for name, value in found.items() if value is not None}
 
     def decode(**given):
