@@ -74,7 +74,7 @@ class Completed(type(keras.Model)):
     """Calls `complete` on a new object once all its constructors are through."""
 
     def __call__(cls, *args, **kwargs):
-        taken, made = arguments(cls)
+        taken, made, needed = arguments(cls)
         first = args[0] if args else kwargs.get(taken[0], kwargs.get("encoder"))
         checks.refuse_networks(cls, taken[0], first)
         made = made & kwargs.keys()
@@ -83,7 +83,7 @@ class Completed(type(keras.Model)):
             raise TypeError(f"{cls.__name__} makes {names} itself; `zoo.VAE` takes it.")
         own = inspect.signature(cls.__init__).parameters
         passed_on = any(p.kind is p.VAR_POSITIONAL for p in own.values())
-        unnamed = arguments(cls).needed - own.keys() - kwargs.keys()
+        unnamed = needed - own.keys() - kwargs.keys()
         if unnamed and not passed_on:
             names = ", ".join(f"`{name}`" for name in sorted(unnamed))
             found = f"Received: {cls.__name__} without {names}"
