@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("zoo", "recipes", "benchmarks")
 
 ROOMS = (  # of zoo/, from the first to the last
-    ("bounds", "checks", "devices", "internals", "schedules", "steps"),
+    ("bounds", "checks", "devices", "guard", "internals", "schedules", "steps"),
     ("presets",),  # files alone: it knows no model
     ("networks",),
     ("flows",),
