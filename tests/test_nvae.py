@@ -162,6 +162,17 @@ def test_group_rates_add_up_and_every_weight_learns():
     assert list(shapes(model).values()) == [(2, 2, 2), (4, 4, 2), (4, 4, 2)]
 
 
+def test_a_group_that_x_does_not_reach_has_no_active_units():
+    model = restless(nvae())
+    for weight in model.posteriors[0].weights:
+        weight.assign(tf.zeros_like(weight))
+    model.compile("sgd", jit_compile=False)
+    logs = model.evaluate(BINARY[:8], verbose=0, return_dict=True)
+    assert logs["rate_1"] == logs["active_units_1"] == 0
+    assert 0 < logs["active_units_2"] <= 4 * 4 * 2
+    assert 0 < logs["active_units_3"] <= 2 * 2 * 2
+
+
 def test_a_temperature_scales_every_prior():
     model = restless(nvae())
     draws = []

@@ -16,6 +16,7 @@ from zoo.bounds import Latent
 from zoo.heads.diagonal_normal import diagonal_normal
 
 DRAWS = "num_importance_samples"
+ACTIVE = 0.01  # variance above which a dimension counts as active
 
 
 def seed_words(seed) -> tf.Tensor:
@@ -71,6 +72,22 @@ class Draw:
     def rates(self) -> list[tf.Tensor]:
         """Every layer's rate in nats, `[K*B]`, once the walk is over."""
         return [bounds.rate(latent) for latent in self.latents]
+
+    @property
+    def active_units(self) -> list[tf.Tensor]:
+        """How many dimensions of each layer x decides on, `[]`, float32, top first.
+
+        Those in which (mu_q - mu_p) / sigma_p has a variance above 0.01 over the rows,
+        of maps each place's. With a prior N(0, I) that is Cov_x E[u|x] > 0.01 (Burda et
+        al., 2016, section 5); below the top it leaves out what follows from the layers
+        above. Raises a ValueError if a layer is no diagonal normal.
+        """
+        counts = []
+        for latent in self.latents:
+            q, p = diagonal_normal(latent.posterior), diagonal_normal(latent.prior)
+            variance = tf.math.reduce_variance((q.loc - p.loc) / p.scale, axis=0)
+            counts.append(tf.math.count_nonzero(variance > ACTIVE, dtype=tf.float32))
+        return counts
 
     def repeat(self, tree):
         """Every tensor `[B, ...]` of a structure for all K draws, `[K*B, ...]`."""

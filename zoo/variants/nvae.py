@@ -127,6 +127,9 @@ class NVAE(LatentVariableModel):
             d = d if self.grow[i] is None else self.grow[i](d)
         return d
 
+    def reports(self, draw):
+        return self.active_units(draw)
+
     def likelihood(self, out, given):
         cell, conv = self.pixels
         return self.likelihood_head(conv(tf.nn.swish(cell(out))))
