@@ -148,18 +148,57 @@ def test_weights_integrate_to_the_exact_likelihood():
     assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
 
 
-def test_group_rates_add_up_and_every_weight_learns():
-    model = restless(nvae())
+@pytest.mark.parametrize(
+    "options", [{}, {"groups": (1,), "outer_cells": (1, 2), "channels": 16}]
+)
+def test_every_weight_learns(options):
+    model = restless(nvae(**options))
     x = tf.constant(BINARY[:8])
     with tf.GradientTape() as tape:
         model(x, training=True)
         loss = tf.add_n(model.losses)
     gradients = tape.gradient(loss, model.trainable_weights)
     assert all(np.abs(g).max() > 0 for g in gradients)
+
+
+def test_group_rates_add_up():
+    model = restless(nvae())
+    x = tf.constant(BINARY[:8])
     metrics = model.measure(x, {}, tf.constant([1, 2])).metrics
     groups = [metrics[f"rate_{i}"] for i in (3, 2, 1)]
     np.testing.assert_allclose(metrics["rate"], sum(groups), rtol=1e-5)
     assert list(shapes(model).values()) == [(2, 2, 2), (4, 4, 2), (4, 4, 2)]
+
+
+def test_scales_without_latents_lie_between_the_image_and_the_groups():
+    model = nvae((1,), outer_cells=(1, 2))
+    assert list(shapes(model).values()) == [(2, 2, 2)]
+    x = tf.constant(BINARY[:3])
+    maps = [x]
+    for network in (*model.shrink, *model.up):
+        maps.append(network(maps[-1]))
+    assert [m.shape[1:] for m in maps[1:]] == [(8, 8, 1), (4, 4, 2), (2, 2, 4)]
+    np.testing.assert_array_equal(model.features(x, {})[0], maps[-1])
+    for networks in (model.shrink, model.spread):
+        cells = [[la for la in n.layers if isinstance(la, Cell)] for n in networks]
+        assert [len(c) for c in cells] == [1, 2]
+    copy = zoo.NVAE.from_config(model.get_config())
+    assert copy.outer_cells == (1, 2)
+
+
+def test_an_image_that_cannot_be_halved_is_padded_and_cropped():
+    whole = restless(nvae((1, 1)))
+    keras.utils.set_random_seed(0)
+    options = {"latent_dim": 2, "channels": 4, "cells": 1, "kind": "plain"}
+    cut = zoo.NVAE((7, 5, 1), (1, 1), **options)
+    cut.set_weights(whole.get_weights())
+    x = BINARY[:4, :7, :5]
+    padded = np.pad(x, [(0, 0), (0, 1), (1, 2), (0, 0)])
+    for one, other in zip(cut.features(x, {}), whole.features(padded, {})):
+        np.testing.assert_array_equal(one, other)
+    z = whole.encode(padded)
+    image = whole.decode(*z)[:, :7, 1:6]
+    np.testing.assert_allclose(cut.reconstruct(x), image, rtol=1e-6)  # rounding
 
 
 def test_a_group_that_x_does_not_reach_has_no_active_units():
@@ -214,6 +253,8 @@ def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
         ({"groups": (1, 1, 1, 1)}, "4 scales must halve the image"),
         ({"groups": ()}, "`groups` must be at least 1"),
         ({"groups": (1, 0)}, "`groups` must be at least 1"),
+        ({"outer_cells": (1, 0)}, "`outer_cells` must be at least 1"),
+        ({"outer_cells": (1,) * 3}, "`channels` must be a multiple of 8"),
         ({"cells": 0}, "`cells` must be at least 1"),
         ({"kind": "wide"}, "`kind` must be plain or depthwise"),
     ],
