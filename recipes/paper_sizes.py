@@ -23,11 +23,11 @@ def nvae_mnist(**options) -> zoo.NVAE:
 
 
 def nvae_cifar10(**options) -> zoo.NVAE:
-    """NVAE of CIFAR-10: 30 groups of 16 x 16, 128 channels at first.
+    """NVAE of CIFAR-10: 30 groups of 16 x 16, two flows each, 128 channels at first.
 
     One discretised logistic for each value stands in for the paper's mixture of ten.
     """
-    sizes = {"groups": (30,), "channels": 256, "outer_cells": (1,)}
+    sizes = {"groups": (30,), "channels": 256, "outer_cells": (1,), "flows": 2}
     logistic = zoo.DiscretisedLogistic(levels=256)
     return nvae((32, 32, 3), **sizes, spectral=0.01, likelihood=logistic, **options)
 
@@ -35,9 +35,9 @@ def nvae_cifar10(**options) -> zoo.NVAE:
 def nvae_celeba64(**options) -> zoo.NVAE:
     """NVAE of CelebA of 64 x 64: 20 groups of 32 x 32, 10 of 16 x 16, 5 of 8 x 8.
 
-    64 channels at first; the likelihood is as for CIFAR-10.
+    64 channels at first; flows and likelihood are as for CIFAR-10.
     """
-    sizes = {"groups": (20, 10, 5), "channels": 128, "outer_cells": (1,)}
+    sizes = {"groups": (20, 10, 5), "channels": 128, "outer_cells": (1,), "flows": 2}
     logistic = zoo.DiscretisedLogistic(levels=256)
     return nvae((64, 64, 3), **sizes, spectral=0.1, likelihood=logistic, **options)
 

@@ -302,6 +302,6 @@ def test_active_units_are_those_that_x_moves_from_the_prior():
     # Of the lower one 0, 0.0067, 0.0267 and 0.0267 in the prior's units.
     assert [float(count) for count in draw.active_units] == [2.0, 2.0]
     below = tfd.Independent(tfd.Laplace(tf.zeros([3, 4]), 1.0), 1)
-    draw.latents.append(bounds.Latent(below.mean(), None, below, standard))
+    draw.latents.append(bounds.Latent(top.mean(), None, top, below))
     with pytest.raises(ValueError, match="must be a diagonal normal"):
         _ = draw.active_units

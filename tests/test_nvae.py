@@ -148,8 +148,29 @@ def test_weights_integrate_to_the_exact_likelihood():
     assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
 
 
+def test_weights_of_a_bent_posterior_integrate_to_the_exact_likelihood():
+    """One group of two numbers, by quadrature over both."""
+    keras.utils.set_random_seed(0)
+    options = {"channels": 4, "cells": 1, "flows": 2}
+    model = restless(zoo.NVAE((2, 2, 1), (1,), latent_dim=2, **options), 0.1)
+    x = np.float32([[1, 0, 1, 1], [0, 0, 1, 0]]).reshape(2, 2, 2, 1)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(30)
+    weights = np.outer(weights, weights).ravel() / weights.sum() ** 2
+    z = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1)
+    white = np.float64(model.decode(np.float32(z).reshape(-1, 1, 1, 2)))
+    white, bits = white.reshape(-1, 4), x.reshape(2, 1, 4)
+    log_p = np.log(np.where(bits == 1, white, 1 - white)).sum(-1)
+    exact = special.logsumexp(log_p, axis=1, b=weights)
+    draws = 80_000
+    w = np.exp(model.log_weights(x, num_importance_samples=draws).numpy() - exact)
+    error = w.std(axis=0) / np.sqrt(draws)
+    assert error.max() < 0.03  # so that a bias of a tenth would show
+    assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
+
+
 @pytest.mark.parametrize(
-    "options", [{}, {"groups": (1,), "outer_cells": (1, 2), "channels": 16}]
+    "options",
+    [{}, {"groups": (1,), "outer_cells": (1, 2), "channels": 16}, {"flows": 2}],
 )
 def test_every_weight_learns(options):
     model = restless(nvae(**options))
@@ -255,6 +276,7 @@ def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
         ({"groups": (1, 0)}, "`groups` must be at least 1"),
         ({"outer_cells": (1, 0)}, "`outer_cells` must be at least 1"),
         ({"outer_cells": (1,) * 3}, "`channels` must be a multiple of 8"),
+        ({"flows": -1}, "`flows` must be a whole number, or 0"),
         ({"cells": 0}, "`cells` must be at least 1"),
         ({"kind": "wide"}, "`kind` must be plain or depthwise"),
     ],

@@ -80,12 +80,14 @@ class Draw:
         Those in which (mu_q - mu_p) / sigma_p has a variance above 0.01 over the rows,
         of maps each place's. With a prior N(0, I) that is Cov_x E[u|x] > 0.01 (Burda et
         al., 2016, section 5); below the top it leaves out what follows from the layers
-        above. Raises a ValueError if a layer is no diagonal normal.
+        above. Of a flow mu_q is the image of its base's mean. Raises a ValueError if a
+        prior is no diagonal normal.
         """
         counts = []
         for latent in self.latents:
-            q, p = diagonal_normal(latent.posterior), diagonal_normal(latent.prior)
-            variance = tf.math.reduce_variance((q.loc - p.loc) / p.scale, axis=0)
+            p = diagonal_normal(latent.prior)
+            moved = (centre(latent.posterior) - p.loc) / p.scale
+            variance = tf.math.reduce_variance(moved, axis=0)
             counts.append(tf.math.count_nonzero(variance > ACTIVE, dtype=tf.float32))
         return counts
 
@@ -100,6 +102,13 @@ class Draw:
     def split(self, t: tf.Tensor) -> tf.Tensor:
         """`[K*B, ...]` as `[K, B, ...]`."""
         return tf.reshape(t, tf.concat([[self.samples, -1], tf.shape(t)[1:]], axis=0))
+
+
+def centre(distribution: tfd.Distribution) -> tf.Tensor:
+    """The mean; for a flow, the image of its base's mean."""
+    if hasattr(distribution, "bijector"):
+        return distribution.bijector.forward(distribution.distribution.mean())
+    return distribution.mean()
 
 
 def generating(seed, n, shapes, temperature=None) -> Draw:
@@ -213,10 +222,7 @@ class Mean(Draw):
     """Takes each distribution's mean; for a flow, the image of its base's mean."""
 
     def take(self, distribution):
-        if hasattr(distribution, "bijector"):
-            z = distribution.bijector.forward(distribution.distribution.mean())
-        else:
-            z = distribution.mean()
+        z = centre(distribution)
         if distribution.batch_shape.rank == 0:
             z = tf.repeat(z[None], self.rows, axis=0)
         return z, None

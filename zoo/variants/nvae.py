@@ -10,6 +10,7 @@ from keras import layers
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
+from zoo.flows import MapIAF
 from zoo.heads import ResidualNormal
 from zoo.latent import LatentVariableModel
 from zoo.networks import Cell, SpectralPenalty
@@ -22,7 +23,8 @@ class NVAE(LatentVariableModel):
     A tower of cells gathers features f_i for each group; downwards, i = L, ..., 1:
 
         p(z_L) = N(0, I),  p(z_i|z_{>i}) = N(mu(d_i), sigma^2(d_i))
-        q(z_i|z_{>i}, x) = p moved by what d_i and f_i say; see `zoo.ResidualNormal`
+        q(z_i|z_{>i}, x) = p moved by what d_i and f_i say; see `zoo.ResidualNormal`;
+                           with `flows`, then bent by as many steps of a `MapIAF`
         d_{i-1} = Cells(Conv([d_i, z_i])),  d_L learned,  p(x|d_0)
 
     Group 1 is the bottom one, of the finest scale, which has half the image's height
@@ -42,6 +44,8 @@ class NVAE(LatentVariableModel):
         outer_cells: number of cells, in both directions, on each scale that is finer
             than the groups' and has no latents, that of the image's own size first;
             none for no such scales. Their channels halve from scale to scale.
+        flows: steps of inverse autoregressive flow of each posterior; rates are then
+            one-sample estimates.
         kind: of the decoder's cells, "plain" or "depthwise"; see `zoo.networks.Cell`.
         spectral: weight of the cells' `zoo.networks.SpectralPenalty`; 0 for none.
         **kwargs: as for `zoo.LatentVariableModel`.
@@ -65,6 +69,7 @@ class NVAE(LatentVariableModel):
         channels: int = 32,
         cells: int = 2,
         outer_cells: Sequence[int] = (),
+        flows: int = 0,
         kind: str = "depthwise",
         spectral: float = 0.0,
         **kwargs,
@@ -77,12 +82,15 @@ class NVAE(LatentVariableModel):
         self.channels = channels
         self.cells = cells
         self.outer_cells = tuple(outer_cells)
+        self.flows = flows
         self.kind = kind
         self.spectral = spectral
         *size, image_channels = self.image_shape
         checks.at_least(1, groups=min(self.groups, default=0), latent_dim=latent_dim)
         checks.at_least(1, channels=channels, cells=cells)
         checks.not_negative(spectral=spectral)
+        whole = isinstance(flows, int) and flows >= 0
+        checks.require(whole, "`flows` must be a whole number, or 0.", f"{flows=}")
         outer = len(self.outer_cells)
         checks.at_least(1, outer_cells=min(self.outer_cells, default=1))
         wanted = f"`channels` must be a multiple of {2**outer}, for `outer_cells`."
@@ -100,6 +108,7 @@ class NVAE(LatentVariableModel):
         strides = [2 if halved else None for halved in halving]
         self.up = [tower(w, cells, held, s) for w, s in zip(widths, strides)]
         self.posteriors = [ResidualNormal(latent_dim) for _ in widths]
+        self.bent = [MapIAF(latent_dim, flows) for _ in widths] if flows else []
         self.priors = [ResidualNormal(latent_dim) for _ in widths[:-1]]
         self.mix = [layers.Conv2D(width, 1) for width in widths]
         self.down = [tower(width, cells, held, kind=kind) for width in widths]
@@ -148,7 +157,10 @@ class NVAE(LatentVariableModel):
                 prior = self.priors[i](d)
             q = None
             if features is not None:
-                q = self.posteriors[i](join(d, features[i]), prior=prior)
+                context = join(d, features[i])
+                q = self.posteriors[i](context, prior=prior)
+                if self.flows:
+                    q = tfd.TransformedDistribution(q, self.bent[i](context))
             d = self.down[i](self.mix[i](join(d, draw(prior, q))))
             d = d if self.grow[i] is None else self.grow[i](d)
         for i in reversed(range(len(self.spread))):
