@@ -361,6 +361,7 @@ CONFIGS = {
     "biva": Row(lambda: biva(), BINARY),
     "vlae": Row(lambda: vlae(), BINARY),
     "nvae": Row(lambda: nvae((1, 1)), BINARY),
+    "nvae_flows": Row(lambda: nvae((1, 1), flows=2), BINARY),
     "glow": Row(lambda: glow(), GREY),
     "vq_vae_2": Row(lambda: vq_vae(), BINARY),
     "pixelcnn": Row(
@@ -406,12 +407,14 @@ ALIKE = (
     "iwae",
     "vamp_prior",
     "flow_prior",
+    "nvae_flows",
 )
 # Of many layers, which XLA takes long for, or of convolutions, which go without it.
 DEEP = (
     "biva",
     "vlae",
     "nvae",
+    "nvae_flows",
     "glow",
     "vq_vae_2",
     "pixelcnn",

@@ -298,6 +298,21 @@ def test_bottom_up_latents_need_no_posterior_to_generate():
     assert [latent.posterior for latent in draw.latents] == [None] * 3
 
 
+def test_every_latent_s_active_units_are_a_metric():
+    model = restless(biva())
+    x = tf.constant(BINARY[:6])
+    metrics = model.measure(x, {}, seed_words(0)).metrics
+    draw = Sample(seed_words(0), 6)
+    model.walk(draw, model.features(x, {}), {})
+    for name, latent in zip(("2", "1_bu", "1_td"), draw.latents, strict=True):
+        q, p = latent.posterior.distribution, latent.prior.distribution
+        moved = np.array((q.loc - p.loc) / p.scale).var(axis=0) > 0.01
+        assert metrics[f"active_units_{name}"][0] == moved.sum()
+    assert {k for k in metrics if k.startswith("active")} == {
+        f"active_units_{name}" for name in ("2", "1_bu", "1_td")
+    }
+
+
 def test_free_bits_hold_every_latent():
     model = biva(objective=zoo.objectives.ELBO(free_bits=2.0))
     measures = model.measure(tf.constant(BINARY[:6]), {}, seed_words(0))

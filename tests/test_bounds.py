@@ -276,3 +276,32 @@ def test_bernoulli_elbo_of_a_known_image():
     expected = -np.log(0.75 * 0.75 * 0.25)
     reported = model._reports.means["distortion"].result()
     np.testing.assert_allclose(reported, expected, rtol=1e-6)
+
+
+def test_active_units_are_those_that_x_moves_from_the_prior():
+    """By hand: of -a, 0, a the variance is 2 a^2 / 3."""
+    moves = tf.constant([-1.0, 0.0, 1.0])[:, None]
+
+    def normals(loc, scale):
+        return tfd.Independent(tfd.Normal(loc, scale), loc.shape.rank - 1)
+
+    draw = Draw(3)
+    # Variances 0, 0.0096, 0.0104 and 6, about other means.
+    sizes = tf.constant([[0.0, 0.12, 0.125, 3.0]])
+    top = normals(moves * sizes + [[0.0, 1.0, 2.0, 3.0]], tf.fill([3, 4], 0.5))
+    standard = tfd.Independent(tfd.Normal(tf.zeros(4), 1.0), 1)
+    draw.latents.append(bounds.Latent(top.mean(), None, top, standard))
+    # Maps of 2 x 1 places with 2 channels, whose priors vary by themselves.
+    prior_loc = 5.0 * tf.reshape(moves, [3, 1, 1, 1]) + tf.zeros([3, 2, 1, 2])
+    scale = tf.reshape(tf.constant([1.0, 10.0, 10.0, 0.1]), [1, 2, 1, 2])
+    scale = tf.repeat(scale, 3, axis=0)
+    change = tf.reshape(moves * [[0.0, 1.0, 2.0, 0.02]], [3, 2, 1, 2])
+    below = normals(prior_loc + change, tf.ones_like(scale))
+    prior = normals(prior_loc, scale)
+    draw.latents.append(bounds.Latent(below.mean(), None, below, prior))
+    # Of the lower one 0, 0.0067, 0.0267 and 0.0267 in the prior's units.
+    assert [float(count) for count in draw.active_units] == [2.0, 2.0]
+    below = tfd.Independent(tfd.Laplace(tf.zeros([3, 4]), 1.0), 1)
+    draw.latents.append(bounds.Latent(top.mean(), None, top, below))
+    with pytest.raises(ValueError, match="must be a diagonal normal"):
+        _ = draw.active_units

@@ -721,7 +721,7 @@ def test_an_encoder_of_mean_and_variance():
 def test_what_a_keras_user_may_try(vae, digits):
     with pytest.raises(ValueError, match=r"`seed` must be an integer\. Received: None"):
         vae.sample(2, seed=None)
-    with pytest.raises(
+    with pytest.raises(ValueError, match=r"`zoo\.evaluation` takes data sets"):
         ValueError, match="Data must be an array here; `zoo.evaluation`"
     ):
         vae.encode(tf.data.Dataset.from_tensor_slices(digits).batch(8))

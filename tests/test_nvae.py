@@ -148,18 +148,89 @@ def test_weights_integrate_to_the_exact_likelihood():
     assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
 
 
-def test_group_rates_add_up_and_every_weight_learns():
-    model = restless(nvae())
+def test_weights_of_a_bent_posterior_integrate_to_the_exact_likelihood():
+    """One group of two numbers, by quadrature over both."""
+    keras.utils.set_random_seed(0)
+    options = {"channels": 4, "cells": 1, "flows": 2}
+    model = restless(zoo.NVAE((2, 2, 1), (1,), latent_dim=2, **options), 0.1)
+    x = np.float32([[1, 0, 1, 1], [0, 0, 1, 0]]).reshape(2, 2, 2, 1)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(30)
+    weights = np.outer(weights, weights).ravel() / weights.sum() ** 2
+    z = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1)
+    white = np.float64(model.decode(np.float32(z).reshape(-1, 1, 1, 2)))
+    white, bits = white.reshape(-1, 4), x.reshape(2, 1, 4)
+    log_p = np.log(np.where(bits == 1, white, 1 - white)).sum(-1)
+    exact = special.logsumexp(log_p, axis=1, b=weights)
+    draws = 80_000
+    w = np.exp(model.log_weights(x, num_importance_samples=draws).numpy() - exact)
+    error = w.std(axis=0) / np.sqrt(draws)
+    assert error.max() < 0.03  # so that a bias of a tenth would show
+    assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"groups": (1,), "outer_cells": (1, 2), "channels": 16}, {"flows": 2}],
+)
+def test_every_weight_learns(options):
+    model = restless(nvae(**options))
     x = tf.constant(BINARY[:8])
     with tf.GradientTape() as tape:
         model(x, training=True)
         loss = tf.add_n(model.losses)
     gradients = tape.gradient(loss, model.trainable_weights)
     assert all(np.abs(g).max() > 0 for g in gradients)
+
+
+def test_group_rates_add_up():
+    model = restless(nvae())
+    x = tf.constant(BINARY[:8])
     metrics = model.measure(x, {}, tf.constant([1, 2])).metrics
     groups = [metrics[f"rate_{i}"] for i in (3, 2, 1)]
     np.testing.assert_allclose(metrics["rate"], sum(groups), rtol=1e-5)
     assert list(shapes(model).values()) == [(2, 2, 2), (4, 4, 2), (4, 4, 2)]
+
+
+def test_scales_without_latents_lie_between_the_image_and_the_groups():
+    model = nvae((1,), outer_cells=(1, 2))
+    assert list(shapes(model).values()) == [(2, 2, 2)]
+    x = tf.constant(BINARY[:3])
+    maps = [x]
+    for network in (*model.shrink, *model.up):
+        maps.append(network(maps[-1]))
+    assert [m.shape[1:] for m in maps[1:]] == [(8, 8, 1), (4, 4, 2), (2, 2, 4)]
+    np.testing.assert_array_equal(model.features(x, {})[0], maps[-1])
+    for networks in (model.shrink, model.spread):
+        cells = [[la for la in n.layers if isinstance(la, Cell)] for n in networks]
+        assert [len(c) for c in cells] == [1, 2]
+    copy = zoo.NVAE.from_config(model.get_config())
+    assert copy.outer_cells == (1, 2)
+
+
+def test_an_image_that_cannot_be_halved_is_padded_and_cropped():
+    whole = restless(nvae((1, 1)))
+    keras.utils.set_random_seed(0)
+    options = {"latent_dim": 2, "channels": 4, "cells": 1, "kind": "plain"}
+    cut = zoo.NVAE((7, 5, 1), (1, 1), **options)
+    cut.set_weights(whole.get_weights())
+    x = BINARY[:4, :7, :5]
+    padded = np.pad(x, [(0, 0), (0, 1), (1, 2), (0, 0)])
+    for one, other in zip(cut.features(x, {}), whole.features(padded, {})):
+        np.testing.assert_array_equal(one, other)
+    z = whole.encode(padded)
+    image = whole.decode(*z)[:, :7, 1:6]
+    np.testing.assert_allclose(cut.reconstruct(x), image, rtol=1e-6)  # rounding
+
+
+def test_a_group_that_x_does_not_reach_has_no_active_units():
+    model = restless(nvae())
+    for weight in model.posteriors[0].weights:
+        weight.assign(tf.zeros_like(weight))
+    model.compile("sgd", jit_compile=False)
+    logs = model.evaluate(BINARY[:8], verbose=0, return_dict=True)
+    assert logs["rate_1"] == logs["active_units_1"] == 0
+    assert 0 < logs["active_units_2"] <= 4 * 4 * 2
+    assert 0 < logs["active_units_3"] <= 2 * 2 * 2
 
 
 def test_a_temperature_scales_every_prior():
@@ -203,6 +274,9 @@ def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
         ({"groups": (1, 1, 1, 1)}, "4 scales must halve the image"),
         ({"groups": ()}, "`groups` must be at least 1"),
         ({"groups": (1, 0)}, "`groups` must be at least 1"),
+        ({"outer_cells": (1, 0)}, "`outer_cells` must be at least 1"),
+        ({"outer_cells": (1,) * 3}, "`channels` must be a multiple of 8"),
+        ({"flows": -1}, "`flows` must be a whole number, or 0"),
         ({"cells": 0}, "`cells` must be at least 1"),
         ({"kind": "wide"}, "`kind` must be plain or depthwise"),
     ],

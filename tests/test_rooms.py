@@ -14,6 +14,7 @@ ROOMS = (  # of zoo/, from the first to the last
         "bounds",
         "checks",
         "devices",
+        "guard",
         "internals",
         "parts",
         "schedules",

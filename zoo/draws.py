@@ -17,6 +17,7 @@ from zoo.heads.diagonal_normal import diagonal_normal
 
 DRAWS = "num_importance_samples"
 DRAWS_AT_A_TIME = 1024  # of all rows together: a chunk, of which two are in memory
+ACTIVE = 0.01  # variance above which a dimension counts as active
 
 
 def seed_words(seed) -> tf.Tensor:
@@ -73,6 +74,24 @@ class Draw:
         """Every layer's rate in nats, `[K*B]`, once the walk is over."""
         return [bounds.rate(latent) for latent in self.latents]
 
+    @property
+    def active_units(self) -> list[tf.Tensor]:
+        """How many dimensions of each layer x decides on, `[]`, float32, top first.
+
+        Those in which (mu_q - mu_p) / sigma_p has a variance above 0.01 over the rows,
+        of maps each place's. With a prior N(0, I) that is Cov_x E[u|x] > 0.01 (Burda et
+        al., 2016, section 5); below the top it leaves out what follows from the layers
+        above. Of a flow mu_q is the image of its base's mean. Raises a ValueError if a
+        prior is no diagonal normal.
+        """
+        counts = []
+        for latent in self.latents:
+            p = diagonal_normal(latent.prior)
+            moved = (centre(latent.posterior) - p.loc) / p.scale
+            variance = tf.math.reduce_variance(moved, axis=0)
+            counts.append(tf.math.count_nonzero(variance > ACTIVE, dtype=tf.float32))
+        return counts
+
     def repeat(self, tree):
         """Every tensor `[B, ...]` of a structure for all K draws, `[K*B, ...]`."""
         if isinstance(self.samples, int) and self.samples == 1:
@@ -84,6 +103,13 @@ class Draw:
     def split(self, t: tf.Tensor) -> tf.Tensor:
         """`[K*B, ...]` as `[K, B, ...]`."""
         return tf.reshape(t, tf.concat([[self.samples, -1], tf.shape(t)[1:]], axis=0))
+
+
+def centre(distribution: tfd.Distribution) -> tf.Tensor:
+    """The mean; for a flow, the image of its base's mean."""
+    if hasattr(distribution, "bijector"):
+        return distribution.bijector.forward(distribution.distribution.mean())
+    return distribution.mean()
 
 
 def generating(seed, n, shapes, temperature=None) -> Draw:
@@ -197,10 +223,7 @@ class Mean(Draw):
     """Takes each distribution's mean; for a flow, the image of its base's mean."""
 
     def take(self, distribution):
-        if hasattr(distribution, "bijector"):
-            z = distribution.bijector.forward(distribution.distribution.mean())
-        else:
-            z = distribution.mean()
+        z = centre(distribution)
         if distribution.batch_shape.rank == 0:
             z = tf.repeat(z[None], self.rows, axis=0)
         return z, None

@@ -117,6 +117,15 @@ class LatentVariableModel(GenerativeModel):
         """More metrics, single numbers from a walk's record."""
         return {}
 
+    def active_units(self, draw: Draw) -> dict[str, tf.Tensor]:
+        """Each layer's active units by name, such as `active_units_2`, for `reports`.
+
+        Over one batch, so that they are less exact than `zoo.evaluation.information`.
+        """
+        names = self.latent_names(len(draw.latents))
+        names = [f"active_units{z.removeprefix('z')}" for z in names]
+        return dict(zip(names, draw.active_units))
+
     # Final.
 
     def measure(self, x, given, seed, num_samples=None):

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import checks, internals
+from zoo.guard import Guard
 from zoo.steps import compiled_steps, takes
 
 MOST_STEPS = 20  # of training in one execution, where Keras asks for no other number
@@ -25,6 +26,7 @@ class Trainer(internals.PipelineUser):
     """
 
     _fitting = False
+    _guard = None
 
     def fit(self, x=None, *args, **kwargs):
         kwargs |= _by_name(keras.Model.fit, args)
@@ -96,7 +98,14 @@ class Trainer(internals.PipelineUser):
         with self._executing(steps):
             return super().predict(x, batch_size, verbose, steps, callbacks)
 
-    def compile(self, optimizer="adam", *, steps_per_execution="auto", **kwargs):
+    def compile(
+        self,
+        optimizer="adam",
+        *,
+        steps_per_execution="auto",
+        skip_non_finite=False,
+        **kwargs,
+    ):
         """As in Keras; the loss is the model's own, so `loss` is refused.
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
@@ -105,6 +114,8 @@ class Trainer(internals.PipelineUser):
         `steps_per_execution="auto"` means up to twenty, all in memory at a time, or one
         where a callback of yours listens to batches or a `PyDataset` prepares them, and
         for several devices.
+        `skip_non_finite=True` leaves out the steps whose gradients are not finite, and
+        adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         loss = kwargs.get("loss")
@@ -125,6 +136,13 @@ class Trainer(internals.PipelineUser):
             alone = steps_per_execution == 1 or not self._on_several_devices()
             checks.require(alone, wanted, f"{steps_per_execution=}")
         self._auto_steps = auto
+        if skip_non_finite:
+            own = type(self).train_step is Trainer.train_step
+            wanted = "`skip_non_finite` needs one device and the zoo's `train_step`."
+            received = f"{self.distribute_strategy.num_replicas_in_sync} devices, "
+            received += f"{type(self).train_step.__qualname__}"
+            checks.require(own and not self._on_several_devices(), wanted, received)
+        self._guard = Guard() if skip_non_finite else None
         if auto:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
             steps_per_execution = 1 if one_by_one else MOST_STEPS
@@ -144,7 +162,19 @@ class Trainer(internals.PipelineUser):
         config = super().get_compile_config()
         if config and self._auto_steps:
             config["steps_per_execution"] = "auto"
+        if config and self._guard is not None:
+            config["skip_non_finite"] = True
         return config
+
+    def train_step(self, data):
+        if self._guard is None:
+            return super().train_step(data)
+        return self._guard.train_step(self, data)
+
+    def reset_metrics(self):
+        super().reset_metrics()
+        if self._guard is not None:
+            self._guard.reset()
 
     def make_train_function(self, force=False):
         """As in Keras, but on one device XLA gets all steps of an execution at once.

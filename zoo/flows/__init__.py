@@ -7,3 +7,4 @@ from zoo.flows.coupling import Coupling
 from zoo.flows.iaf import IAF, iaf
 from zoo.flows.image import ActNorm, ImageCoupling, ImageFlow, InvertibleConv
 from zoo.flows.made import MADE
+from zoo.flows.map_iaf import MapIAF

@@ -152,6 +152,9 @@ class BIVA(LatentVariableModel):
         flat = tf.reshape(tf.nn.elu(h), [-1, math.prod(h.shape[1:])])
         return self.top_posterior(flat), layers
 
+    def reports(self, draw):
+        return self.active_units(draw)
+
     def likelihood(self, out, given):
         change, conv = self.pixels
         return self.likelihood_head(conv(tf.nn.elu(change(out))))

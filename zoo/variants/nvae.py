@@ -1,6 +1,7 @@
 """NVAE: many groups of latent maps, inferred relative to their priors."""
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import keras
@@ -9,6 +10,7 @@ from keras import layers
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
+from zoo.flows import MapIAF
 from zoo.heads import ResidualNormal
 from zoo.latent import LatentVariableModel
 from zoo.networks import Cell, SpectralPenalty
@@ -21,11 +23,14 @@ class NVAE(LatentVariableModel):
     A tower of cells gathers features f_i for each group; downwards, i = L, ..., 1:
 
         p(z_L) = N(0, I),  p(z_i|z_{>i}) = N(mu(d_i), sigma^2(d_i))
-        q(z_i|z_{>i}, x) = p moved by what d_i and f_i say; see `zoo.ResidualNormal`
+        q(z_i|z_{>i}, x) = p moved by what d_i and f_i say; see `zoo.ResidualNormal`;
+                           with `flows`, then bent by as many steps of a `MapIAF`
         d_{i-1} = Cells(Conv([d_i, z_i])),  d_L learned,  p(x|d_0)
 
     Group 1 is the bottom one, of the finest scale, which has half the image's height
-    and width; each scale above halves them again and doubles the channels.
+    and width, or less with `outer_cells`; each scale above halves them again and
+    doubles the channels. An image that cannot be halved so often is padded with zeros,
+    and what the decoder makes of the padding is cropped.
 
     The cells are batch normalised: see `zoo.evaluation.refresh_batch_norm`. The paper
     trains with a warm-up and `zoo.objectives.BalancedELBO`.
@@ -36,12 +41,18 @@ class NVAE(LatentVariableModel):
         latent_dim: channels of every z_i.
         channels: of the maps of the finest scale.
         cells: number of cells between two groups, in both directions.
+        outer_cells: number of cells, in both directions, on each scale that is finer
+            than the groups' and has no latents, that of the image's own size first;
+            none for no such scales. Their channels halve from scale to scale.
+        flows: steps of inverse autoregressive flow of each posterior; rates are then
+            one-sample estimates.
         kind: of the decoder's cells, "plain" or "depthwise"; see `zoo.networks.Cell`.
         spectral: weight of the cells' `zoo.networks.SpectralPenalty`; 0 for none.
         **kwargs: as for `zoo.LatentVariableModel`.
 
     Raises:
-        ValueError: if the scales cannot halve the image, or a size is too small.
+        ValueError: if the scales leave no pixel of the image or no channel of their
+            maps, or a size is too small.
 
     Example:
         nvae = zoo.NVAE((28, 28, 1), groups=(4, 2), latent_dim=4, channels=32)
@@ -57,6 +68,8 @@ class NVAE(LatentVariableModel):
         latent_dim: int = 20,
         channels: int = 32,
         cells: int = 2,
+        outer_cells: Sequence[int] = (),
+        flows: int = 0,
         kind: str = "depthwise",
         spectral: float = 0.0,
         **kwargs,
@@ -68,35 +81,53 @@ class NVAE(LatentVariableModel):
         self.latent_dim = latent_dim
         self.channels = channels
         self.cells = cells
+        self.outer_cells = tuple(outer_cells)
+        self.flows = flows
         self.kind = kind
         self.spectral = spectral
         *size, image_channels = self.image_shape
         checks.at_least(1, groups=min(self.groups, default=0), latent_dim=latent_dim)
         checks.at_least(1, channels=channels, cells=cells)
         checks.not_negative(spectral=spectral)
-        coarsest = 2 ** len(self.groups)
-        wanted = f"{len(self.groups)} scales must halve the image without a rest."
-        halves = all(side % coarsest == 0 for side in size)
-        checks.require(halves, wanted, f"image_shape={self.image_shape}")
+        whole = isinstance(flows, int) and flows >= 0
+        checks.require(whole, "`flows` must be a whole number, or 0.", f"{flows=}")
+        outer = len(self.outer_cells)
+        checks.at_least(1, outer_cells=min(self.outer_cells, default=1))
+        wanted = f"`channels` must be a multiple of {2**outer}, for `outer_cells`."
+        checks.require(channels % 2**outer == 0, wanted, f"{channels=}")
+        halvings = len(self.groups) + max(outer - 1, 0)
+        wanted = f"{halvings} scales must halve the image to one pixel at least."
+        fits = min(size) >= 2**halvings
+        checks.require(fits, wanted, f"image_shape={self.image_shape}")
 
         # One entry for each group, bottom first; the first of a scale halves the size.
         scales = [s for s, count in enumerate(self.groups) for _ in range(count)]
         widths = [channels * 2**s for s in scales]
         halving = [True, *(a != b for a, b in itertools.pairwise(scales))]
         held = SpectralPenalty(spectral) if spectral else None
-        self.up = [tower(w, cells, held, halve) for w, halve in zip(widths, halving)]
+        strides = [2 if halved else None for halved in halving]
+        self.up = [tower(w, cells, held, s) for w, s in zip(widths, strides)]
         self.posteriors = [ResidualNormal(latent_dim) for _ in widths]
+        self.bent = [MapIAF(latent_dim, flows) for _ in widths] if flows else []
         self.priors = [ResidualNormal(latent_dim) for _ in widths[:-1]]
         self.mix = [layers.Conv2D(width, 1) for width in widths]
         self.down = [tower(width, cells, held, kind=kind) for width in widths]
-        below = zip([channels, *widths], halving)
+        # Of the scales without latents, that of the image first.
+        outside = [channels // 2 ** (outer - s) for s in range(outer)]
+        counts = list(zip(outside, self.outer_cells))
+        self.shrink = [tower(*c, held, 2 if s else 1) for s, c in enumerate(counts)]
+        self.spread = [tower(*c, held, kind=kind) for c in counts]
+        self.enlarge = [double(width) for width in outside[:-1]]
+        below = zip([*(outside[-1:] or [channels]), *widths], halving)
         self.grow = [double(width) if halved else None for width, halved in below]
         params = image_channels * self.likelihood_head.params_per_channel
         self.pixels = [
             Cell(kind, regularizer=held),
             layers.Conv2D(params, 3, padding="same"),
         ]
-        self.sides = tuple(side // coarsest for side in size)
+        self.sides = tuple(math.ceil(side / 2**halvings) for side in size)
+        rests = [n * 2**halvings - side for n, side in zip(self.sides, size)]
+        self.padding = [(rest // 2, rest - rest // 2) for rest in rests]
         self.top = self.add_weight(
             (*self.sides, widths[-1]), "random_normal", name="top"
         )
@@ -108,6 +139,10 @@ class NVAE(LatentVariableModel):
     def features(self, x, given):
         """f_1, ..., f_L: maps `[B, h, w, C]` of the groups' scales."""
         maps = []
+        if any(map(any, self.padding)):
+            x = tf.pad(x, [(0, 0), *self.padding, (0, 0)])
+        for network in self.shrink:
+            x = network(x)
         for network in self.up:
             x = network(x)
             maps.append(x)
@@ -122,19 +157,31 @@ class NVAE(LatentVariableModel):
                 prior = self.priors[i](d)
             q = None
             if features is not None:
-                q = self.posteriors[i](join(d, features[i]), prior=prior)
+                context = join(d, features[i])
+                q = self.posteriors[i](context, prior=prior)
+                if self.flows:
+                    q = tfd.TransformedDistribution(q, self.bent[i](context))
             d = self.down[i](self.mix[i](join(d, draw(prior, q))))
             d = d if self.grow[i] is None else self.grow[i](d)
+        for i in reversed(range(len(self.spread))):
+            d = self.spread[i](d)
+            d = self.enlarge[i - 1](d) if i else d
         return d
+
+    def reports(self, draw):
+        return self.active_units(draw)
 
     def likelihood(self, out, given):
         cell, conv = self.pixels
-        return self.likelihood_head(conv(tf.nn.swish(cell(out))))
+        maps = conv(tf.nn.swish(cell(out)))
+        (top, _), (left, _) = self.padding
+        height, width, _ = self.image_shape
+        return self.likelihood_head(maps[:, top : top + height, left : left + width])
 
 
-def tower(width, cells: int, held, halve=False, kind="plain") -> keras.Sequential:
-    """Cells, behind a convolution that halves the maps where asked."""
-    first = [layers.Conv2D(width, 3, 2, "same")] if halve else []
+def tower(width, cells: int, held, strides=None, kind="plain") -> keras.Sequential:
+    """Cells, behind a convolution where its strides are given."""
+    first = [layers.Conv2D(width, 3, strides, "same")] if strides else []
     behind = [Cell(kind, regularizer=held) for _ in range(cells)]
     return keras.Sequential([*first, *behind])
 

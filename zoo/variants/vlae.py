@@ -85,5 +85,8 @@ class VLAE(LatentVariableModel):
             above = [self.down[i](tf.concat([*above, z], axis=-1))]
         return above[0]
 
+    def reports(self, draw):
+        return self.active_units(draw)
+
     def likelihood(self, out, given):
         return self.likelihood_head(self.pixels(out))
