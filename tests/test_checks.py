@@ -722,8 +722,6 @@ def test_what_a_keras_user_may_try(vae, digits):
     with pytest.raises(ValueError, match=r"`seed` must be an integer\. Received: None"):
         vae.sample(2, seed=None)
     with pytest.raises(ValueError, match=r"`zoo\.evaluation` takes data sets"):
-        ValueError, match="Data must be an array here; `zoo.evaluation`"
-    ):
         vae.encode(tf.data.Dataset.from_tensor_slices(digits).batch(8))
     vae.compile("adam", jit_compile=False)
     with pytest.raises(ValueError, match=r"`np.asarray\(x\)` makes one of nested"):
