@@ -74,6 +74,7 @@ def publish_with_priors(
         "nll_with_priors": publish.figure(total, "nats, upper bound", protocol),
         "bits_per_dim_with_priors": publish.figure(bits, "bits", protocol),
     }
+    run.num_importance_samples = 0  # all draws of a point are the same
     entry = publish.publish(run, model, data, about=about, more=more)
     names = [f"prior_{level}" for level in range(len(priors), 0, -1)]
     for name, prior in zip(names, priors):
