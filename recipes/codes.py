@@ -75,8 +75,11 @@ def publish_with_priors(
         "bits_per_dim_with_priors": publish.figure(bits, "bits", protocol),
     }
     run.num_importance_samples = 0  # all draws of a point are the same
-    entry = publish.publish(run, model, data, about=about, more=more)
     names = [f"prior_{level}" for level in range(len(priors), 0, -1)]
+    loaded = ", ".join(f'zoo.load("{run.name}/{name}")' for name in names)
+    sample = f"images = model.sample_from([{loaded}], 16)"
+    options = {"about": about, "more": more, "sample": sample}
+    entry = publish.publish(run, model, data, **options)
     for name, prior in zip(names, priors):
         zoo.presets.save(prior, entry / name, {"recipe": run.name, "seed": run.seed})
     images = model.sample_from(priors, 100, seed=run.seed).numpy()

@@ -31,6 +31,7 @@ def publish(
     about: str,
     binarise: bool = False,
     more: dict[str, dict] | None = None,
+    sample: str | None = None,
 ) -> Path:
     """Evaluates a model once on the test set and writes its entry in the run's folder.
 
@@ -41,6 +42,7 @@ def publish(
         about: what the entry is and what it compares with, for its card.
         binarise: whether it was trained on binarised images.
         more: figures of merit that the recipe has measured itself.
+        sample: how images are drawn, for its card, if otherwise than by `sample`.
 
     Returns:
         The entry's folder.
@@ -74,7 +76,7 @@ def publish(
     export(model, entry, metadata)
     metadata = zoo.presets.read_metadata(entry)
     pictures = [file.stem for file in drawn if file.stem != "history"]
-    (entry / "README.md").write_text(card(run.name, about, metadata, pictures))
+    (entry / "README.md").write_text(card(run.name, about, metadata, pictures, sample))
     return entry
 
 
@@ -216,7 +218,13 @@ def _processor() -> str:
     return platform.machine()
 
 
-def card(name: str, about: str, metadata: dict, drawn: Sequence[str]) -> str:
+def card(
+    name: str,
+    about: str,
+    metadata: dict,
+    drawn: Sequence[str],
+    sample: str | None = None,
+) -> str:
     """The model card: what, how, results with their protocol, pictures, limits."""
     metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
     rows = "\n".join(
@@ -225,12 +233,12 @@ def card(name: str, about: str, metadata: dict, drawn: Sequence[str]) -> str:
         for metric, figure in metrics.items()
     )
     pictures = "\n\n".join(f"![{name}](figures/{name}.png)" for name in drawn)
-    sample = "images = model.sample(16, seed=0)"
+    sample = sample or "images = model.sample(16, seed=0)"
     if "label" in data.get("given", ()):
         sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
     if "low" in data.get("given", ()):
         sample = 'images = model.sample(len(low), {"low": low}, seed=0)'
-    binarised = "binarised" if data["binarise"] else "grey in [0, 1]"
+    binarised = "binarised" if data["binarise"] else "in [0, 1]"
     return f"""# {name}
 
 {about.strip()}
@@ -252,12 +260,12 @@ model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 ## Training
 `python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
 --seed {metadata["seed"]}`: {metadata["seconds"]} s on {machine["cores"]} cores
-({machine["processor"]}), {metadata["parameters"]:,} parameters. The last 10 000
-training images were held out for validation; the test set chose nothing.
+({machine["processor"]}), {metadata["parameters"]:,} parameters. Validation
+images were held out of the training set; the test set chose nothing.
 
 ## Data
 {data["source"]}, {binarised}; licence of the images: {data["licence"]}. Training images
-are drawn anew from their grey values at every step where they are binarised; validation
+are drawn anew from their values at every step where they are binarised; validation
 and test images are drawn once, with a fixed seed.
 
 ## Pictures

@@ -1,11 +1,7 @@
 """VQ-VAE-2 of two levels on grey Fashion-MNIST, with PixelCNN priors of its codes.
 
 7 x 7 codes above 14 x 14, 64 each; each pixel has a mixture of three discretised
-logistics. The priors are entries within this one, and draw the samples below:
-
-    priors = [zoo.load(f"vq_vae2_fashion_mnist/prior_{i}") for i in (2, 1)]
-    images = model.sample_from(priors, 16)
-
+logistics. The priors are entries within this one; they draw the samples.
 `nll_with_priors` is what an image costs with the codes at the priors' price: an upper
 bound on its NLL, comparable with any other mass of the same images.
 """
