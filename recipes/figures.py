@@ -316,13 +316,14 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         pictures["reconstructions"] = shown
     if isinstance(model, zoo.RefVAE):
         pictures["enlarged"] = enlarged(model, images[:10], given(10))
-    if len(getattr(model, "latent_fields", ())) > 1:
+    codes = isinstance(model, zoo.VQVAE)  # whose own prior draws noise
+    if len(getattr(model, "latent_fields", ())) > 1 and not codes:
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):
         pictures["traversal"] = traversal(model, images[:1000], given=given(1000))
         if labels is not None:
-            codes = latent_space(model, images[:3000], labels[:3000], given(3000))
-            pictures["latent_space"] = codes
+            shown = latent_space(model, images[:3000], labels[:3000], given(3000))
+            pictures["latent_space"] = shown
         if of_two_dimensions(model):
             pictures["decoded_grid"] = decoded_grid(model)
     if epochs:
