@@ -58,6 +58,7 @@ def test_capacity_is_the_distance_from_c(digits):
     assert float(found["gamma_capacity_gap"]) == by_hand
 
 
+@pytest.mark.slow
 def test_capacity_is_reached():
     model = configs.build(zoo.CapacityVAE, gamma=30.0, capacity=4.0)
     model.compile(configs.optimizer(), jit_compile=False)

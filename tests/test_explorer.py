@@ -83,7 +83,13 @@ def conditions(about: dict, names: str, found: dict) -> dict:
     }
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] * (number % 2))
+        for number, kind in enumerate(MODELS)
+    ],
+)
 def test_every_kind_of_model_answers(kind, digits):
     explorer = explored(kind, digits)
     about, test = explorer.about(), explorer.test(5)

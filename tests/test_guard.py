@@ -111,6 +111,7 @@ def test_steps_together_and_under_xla_agree():
             np.testing.assert_allclose(other[name], values, rtol=1e-3, err_msg=name)
 
 
+@pytest.mark.slow
 def test_xla_skips_among_several_steps():
     """XLA draws other noise: what it skips and what it learns are compared."""
     model = guarded(configs.optimizer(), jit_compile=True, steps_per_execution=4)
@@ -147,6 +148,7 @@ def test_an_epoch_without_any_step_is_not_a_number():
     assert np.isnan(training).all()
 
 
+@pytest.mark.slow
 def test_a_loss_scale_goes_down_and_its_skipped_steps_are_counted():
     keras.config.set_dtype_policy("mixed_float16")
     model = guarded(configs.optimizer())
