@@ -407,6 +407,9 @@ ALIKE = (
     "iwae",
     "vamp_prior",
     "flow_prior",
+    "hierarchical_vae",
+    "vq_vae",
+    "discretised_logistic",
     "nvae_flows",
 )
 # Of many layers, which XLA takes long for, or of convolutions, which go without it.

@@ -1,24 +1,25 @@
-"""Fixtures that every test file shares."""
+"""Fixtures that every test file shares.
+
+They import what they need when they are used: the process that hands out the tests
+reads this file too, and would keep a TensorFlow that it has no use for.
+"""
 
 import gc
 
-import keras
-import numpy as np
 import pytest
 
-import zoo
-from recipes.server.process import ServerProcess
-from tests import configs
-from tests.serving_gate import table_of
 
-# What has been imported stays: collecting garbage among it takes an eighth of the time.
-gc.freeze()
-gc.set_threshold(100_000, 20, 20)
+def pytest_collection_finish():
+    """What is imported stays: to look for garbage in it takes an eighth of the time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
 def seed():
     """Every test starts from the same seed and float32 networks, and leaves them."""
+    import keras
+
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
@@ -27,6 +28,8 @@ def seed():
 @pytest.fixture
 def vae():
     """A small compiled VAE for binary digits."""
+    from tests import configs
+
     model = configs.build()
     model.compile(configs.optimizer(), jit_compile=False)
     return model
@@ -35,18 +38,27 @@ def vae():
 @pytest.fixture
 def digits():
     """64 binary digits `[64, 8, 8, 1]`."""
+    from tests import configs
+
     return configs.BINARY[:64]
 
 
 @pytest.fixture
 def rng():
     """NumPy's generator, seeded."""
+    import numpy as np
+
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")
 def served_ladder(tmp_path_factory):
     """A local server of a tiny model of two layers, the model and its table."""
+    import zoo
+    from recipes.server.process import ServerProcess
+    from tests import configs
+    from tests.serving_gate import table_of
+
     model = configs.ladder(zoo.LadderVAE)
     entry = tmp_path_factory.mktemp("entries") / "tiny"
     rarity = table_of(model, configs.BINARY[:50])

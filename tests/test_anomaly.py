@@ -97,7 +97,7 @@ def eager():
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("ladder", "biva")))
+        pytest.param(name, marks=[pytest.mark.slow] * (name != "ladder"))
         for name in MODELS
     ],
 )

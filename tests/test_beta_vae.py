@@ -33,6 +33,7 @@ def trained(model, x):
     return model
 
 
+@pytest.mark.slow
 def test_beta_one_is_the_vae(digits):
     vae = trained(configs.build(), digits)
     beta = trained(configs.build(zoo.BetaVAE, beta=1.0), digits)

@@ -128,6 +128,7 @@ def test_every_architecture_takes_every_prior(architecture, prior):
         assert_learns(ARCHITECTURES[architecture](prior=top), BINARY[:8])
 
 
+@pytest.mark.slow
 @pairs("objective, prior", ["iwelbo", "dreg", "total_correlation"], PRIORS)
 def test_every_objective_takes_every_prior(objective, prior):
     """The others see its rate alone, as the battery's ELBO does."""

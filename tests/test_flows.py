@@ -52,7 +52,7 @@ def jacobian(function, z):
 @pytest.mark.parametrize("context_dim", [None, 3])
 @pytest.mark.parametrize(
     ("latent_dim", "units"),
-    [(1, (4,)), (2, (8,)), (5, ()), (5, (16,)), (5, (3, 4)), (6, (16, 12, 16))],
+    [(1, (4,)), (5, ()), (5, (3, 4)), (6, (16, 12, 16))],
 )
 def test_made_is_strictly_autoregressive(latent_dim, units, context_dim, reverse, rng):
     made = MADE(3, units, reverse)

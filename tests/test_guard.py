@@ -52,7 +52,11 @@ def without_counters(model):
     return {k: v for k, v in found.items() if not k.endswith(COUNTERS)}
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "jit_compile",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["graph", "xla"],
+)
 def test_a_skipped_step_leaves_no_trace_but_its_count(jit_compile):
     optimizer = keras.optimizers.Adamax(0.01, use_ema=True, ema_momentum=0.9)
     model = guarded(optimizer, jit_compile)
@@ -123,6 +127,7 @@ def test_xla_skips_among_several_steps():
     assert model.step == 24
 
 
+@pytest.mark.slow
 def test_taken_steps_are_those_of_an_unguarded_model():
     plain = build()
     plain.compile(configs.optimizer(), jit_compile=False)

@@ -290,6 +290,7 @@ def test_ancestral_samples_have_the_models_moments(cls):
     np.testing.assert_allclose(cross, toy.A, atol=5 * 1.7 * np.sqrt(2 / n))
 
 
+@pytest.mark.slow
 def test_sampled_rates_agree_with_analytic_ones(trained):
     draw, _ = inferred(trained, BINARY[:2], samples=20_000)
     for latent in draw.latents:

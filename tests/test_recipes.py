@@ -182,7 +182,7 @@ def test_an_entry_is_complete(entry):
             {"samples", "reconstructions", "traversal", "latent_space", "history"},
             marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             configs.ref_vae,
             False,
             {
@@ -193,6 +193,7 @@ def test_an_entry_is_complete(entry):
                 "latent_space",
                 "history",
             },
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["no latents", "spatial latents", "labels", "images as conditions"],
@@ -363,7 +364,16 @@ def shipped_images(data: str) -> tuple[datasets.Dataset, np.ndarray]:
     return dataclasses.replace(data, train=None, validation=None), few
 
 
-@pytest.mark.parametrize("name", zoo.list_presets())
+OFTEN = ("vae_mnist", "ladder_vae_mnist", "conditional_vae_mnist", "vq_vae2_emoji")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in OFTEN))
+        for name in zoo.list_presets()
+    ],
+)
 def test_a_shipped_entry_gives_what_its_card_promises(name):
     metadata = zoo.presets.read_metadata(name)
     shipped = shipped_images(json.dumps(metadata["data"]))

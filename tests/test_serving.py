@@ -22,7 +22,6 @@ tfd = tfp.distributions
 networks = zoo.networks
 
 DRAWS = "num_importance_samples"
-FAST = "conditional_vae_mnist"  # the other entries are `slow`
 
 
 class TwoLayerVAE(zoo.VAE):
@@ -63,7 +62,9 @@ def served(tmp_path_factory):
         (configs.build, configs.BINARY),
         pytest.param(conv_vae, noise(5), marks=pytest.mark.slow),
         pytest.param(vector_vae, configs.TABLE, marks=pytest.mark.slow),
-        (lambda: configs.build(TwoLayerVAE), configs.GREY),
+        pytest.param(
+            lambda: configs.build(TwoLayerVAE), configs.GREY, marks=pytest.mark.slow
+        ),
     ],
     ids=["digits", "conv", "vector", "two_layer"],
 )
@@ -73,10 +74,7 @@ def test_every_signature_answers_as_the_model_does(build, x):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name == FAST else pytest.param(name, marks=pytest.mark.slow)
-        for name in zoo.list_presets()
-    ],
+    [pytest.param(name, marks=pytest.mark.slow) for name in zoo.list_presets()],
 )
 def test_a_shipped_export_answers_as_its_entry_does(name):
     record = zoo.presets.read_metadata(name)
