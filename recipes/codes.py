@@ -26,9 +26,9 @@ def publish_with_priors(
     """Trains a PixelCNN of each level's codes and publishes all of them as one entry.
 
     The priors are entries within it, `prior_2` above `prior_1`, the top one with
-    self-attention, as in VQ-VAE-2; each with the weights
-    that were best on the validation images. Its figures of merit say what an image
-    costs with the codes at the priors' price, an upper bound on its NLL.
+    self-attention, as in VQ-VAE-2; each with the weights that were best on the
+    validation images. Its figures of merit say what an image costs with the codes at
+    the priors' price, an upper bound on its NLL.
 
     Returns:
         The entry's folder.

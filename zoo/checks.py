@@ -156,10 +156,8 @@ def check_source(source, fields: dict[str, Field]) -> None:
         refuse_weights(*source[2:])
         alone = len(source) == 1 or isinstance(source[0], dict)
         for name in fields.keys() - {"x"}:
-            wanted = (
-                f'Data must be dicts: `.map(lambda x, y: {{"x": x, "{name}": y}})`.'
-            )
-            require(alone, wanted, "a pair (x, y)")
+            pair = f'`.map(lambda x, y: {{"x": x, "{name}": y}})`'
+            require(alone, f"Data must be dicts: {pair}.", "a pair (x, y)")
         check_source(source[0], fields)
     elif isinstance(source, keras.utils.PyDataset):
         check_source(source[0], fields)

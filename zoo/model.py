@@ -33,16 +33,16 @@ def arguments(cls: type) -> Arguments:
             if not rest and name != "self" and name not in made:
                 taken[name] = argument.default
         made |= set(vars(base).get("derived", ())) - taken.keys()
-        if not _passes_on(base):
+        if not _takes_any(base):
             break
     needed = {name for name, default in taken.items() if default is argument.empty}
     return Arguments(tuple(taken), frozenset(made), frozenset(needed))
 
 
-def _passes_on(cls: type) -> bool:
-    """Whether its constructor takes any keyword, for those of its base classes."""
+def _takes_any(cls: type, kind=inspect.Parameter.VAR_KEYWORD) -> bool:
+    """Whether its constructor takes any keyword, or any argument of another kind."""
     parameters = inspect.signature(cls.__init__).parameters.values()
-    return any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return any(p.kind is kind for p in parameters)
 
 
 class Configured:
@@ -90,7 +90,7 @@ class Completed(type(keras.Model)):
             names = ", ".join(f"`{name}`" for name in sorted(made))
             raise TypeError(f"{cls.__name__} makes {names} itself; `zoo.VAE` takes it.")
         own = inspect.signature(cls.__init__).parameters
-        passed_on = any(p.kind is p.VAR_POSITIONAL for p in own.values())
+        passed_on = _takes_any(cls, inspect.Parameter.VAR_POSITIONAL)
         unnamed = needed - own.keys() - kwargs.keys()
         if unnamed and not passed_on and cls.get_config is Model.get_config:
             names = ", ".join(f"`{name}`" for name in sorted(unnamed))
@@ -128,7 +128,7 @@ class Model(Configured, Trainer, metaclass=Completed):
         own = {"name": self.name, "trainable": self.trainable}
         own["dtype"] = self.dtype_policy.name
         taken = inspect.signature(type(self).__init__).parameters
-        if not _passes_on(type(self)):  # so that it can be loaded without them
+        if not _takes_any(type(self)):  # so that it can be loaded without them
             own = {name: value for name, value in own.items() if name in taken}
         return {**own, **super().get_config()}
 

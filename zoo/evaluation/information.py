@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import checks
-from zoo.draws import batch_seed, seed_words
+from zoo.draws import ACTIVE, batch_seed, seed_words
 from zoo.evaluation.likelihood import batches
 
 
@@ -17,7 +17,7 @@ def information(
     num_samples: int = 1,
     batch_size: int = 500,
     seed: int = 0,
-    threshold: float = 0.01,
+    threshold: float = ACTIVE,
 ) -> dict:
     """The metrics of a data set as training reports them, and its active units.
 
