@@ -40,7 +40,7 @@ def take_mean(self, distribution):
 def train(kind, x):
     rows = len(x)
     model = build(kind)
-    model.compile(keras.optimizers.SGD(0.01), jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.01))
     if kind is zoo.SemiSupervisedVAE:
         # Each half of the first batch has another number of known labels.
         places = np.arange(rows)

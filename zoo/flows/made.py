@@ -81,9 +81,9 @@ class MADE(keras.layers.Layer):
     def outputs(self, z, maps) -> tf.Tensor:
         """What one network, whose `affine_maps` these are, makes of z."""
         (w, b), *others = maps
-        a = tf.tensordot(z, w, 1) + b
+        a = _times(z, w) + b
         for w, b in others:
-            a = tf.tensordot(self.activation(a), w, 1) + b
+            a = _times(self.activation(a), w) + b
         return tf.reshape(a, tf.concat([tf.shape(a)[:-1], [-1, self.params]], 0))
 
     def _degrees(self, latent_dim, reverse, has_context) -> list[tuple]:
@@ -104,6 +104,13 @@ class MADE(keras.layers.Layer):
         layer = _MaskedDense(degrees, limits, **options)
         layer.build()
         return layer
+
+
+def _times(a, w) -> tf.Tensor:
+    """`[..., I]` times `[I, O]`; XLA takes no `tf.tensordot` of an unknown batch in a
+    loop."""
+    rows = tf.matmul(tf.reshape(a, [-1, a.shape[-1]]), w)
+    return tf.reshape(rows, tf.concat([tf.shape(a)[:-1], [w.shape[-1]]], 0))
 
 
 class _MaskedDense(keras.layers.Layer):
