@@ -11,6 +11,7 @@ import tensorflow as tf
 from recipes.pipelines import check_images, resize, resize_all
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+SPLITS = {"train", "training", "val", "valid", "validation", "test"}
 
 
 def split_array(
@@ -55,8 +56,8 @@ def split_folder(
     Hidden files and folders are left out.
 
     Raises:
-        ValueError: if there are no images, if one cannot be read, or if they vary in
-            size and `image_size` is not given.
+        ValueError: if there are no images, if one cannot be read, if they vary in
+            size and `image_size` is not given, or if its subfolders are splits.
     """
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     paths = [p for p in paths if "/." not in f"/{p.relative_to(folder).as_posix()}"]
@@ -78,6 +79,12 @@ def split_folder(
     if folder in {path.parent for path in paths}:
         return split_array(images), None
     classes, labels = np.unique(names, return_inverse=True)
+    if set(classes) <= SPLITS:
+        raise ValueError(
+            "`source` must be a folder of one split, as the zoo makes its own splits "
+            "and takes subfolders for classes. Received: a folder of "
+            f"{', '.join(classes)}; {folder / classes[0]} is one split"
+        )
     return split_array(images, labels), tuple(map(str, classes))
 
 

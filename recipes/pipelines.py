@@ -50,6 +50,12 @@ def stream(
     with tf.device("CPU"):
         pixels = tf.constant(images)
         given = {name: tf.constant(rows) for name, rows in (given or {}).items()}
+    for name, rows in given.items():
+        if len(rows) != len(images):
+            raise ValueError(
+                f"`given` must have {len(images)} rows, one for each image. Received: "
+                f"{len(rows)} of `{name}`"
+            )
 
     def epoch(number):
         order_key, pixel_key = tf.unstack(tf.random.split([seed, number], 2))

@@ -227,6 +227,10 @@ def network(inputs, outputs, name):
             r"`encoder` must return features of shape \[batch, H\], .*Received: .*4, 4",
         ),
         (
+            {"encoder": network((8, 8, 1), (4, 4, 2), "e")},
+            r"`encoder` .* end it with `keras.layers.Flatten\(\)`. Received: .*4, 4, 2",
+        ),
+        (
             {"encoder": keras.Sequential([layers.Dense(4)], name="raw")},
             r"`encoder` must know its input shape.*Received: encoder=raw",
         ),
@@ -536,6 +540,12 @@ def ends_in_a_reshaped_sigmoid():
     )
 
 
+def starts_with_equal_probabilities():
+    zeros = layers.Dense(64, "sigmoid", kernel_initializer="zeros")
+    shape = keras.Input((configs.LATENT_DIM,))
+    return keras.Sequential([shape, zeros, layers.Reshape(configs.IMAGE)])
+
+
 def ends_in_an_operation():
     decoder = configs.NETWORKS["dense"][1](configs.IMAGE)
     probabilities = keras.ops.sigmoid(decoder.outputs[0])
@@ -543,7 +553,13 @@ def ends_in_an_operation():
 
 
 @pytest.mark.parametrize(
-    "decoder", [ends_in_a_sigmoid, ends_in_a_reshaped_sigmoid, ends_in_an_operation]
+    "decoder",
+    [
+        ends_in_a_sigmoid,
+        ends_in_a_reshaped_sigmoid,
+        starts_with_equal_probabilities,
+        ends_in_an_operation,
+    ],
 )
 def test_a_decoder_of_probabilities(decoder):
     encoder = configs.NETWORKS["dense"][0](configs.IMAGE)

@@ -394,6 +394,17 @@ def test_subfolders_are_classes(tmp_path):
     assert tuple(keras_reads.class_names) == folder.classes
 
 
+def test_subfolders_that_are_splits_are_no_classes(tmp_path):
+    for index, image in enumerate(numbered(4)):
+        file = tmp_path / ("train", "test")[index % 2] / f"{index}.png"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(tf.io.encode_png(image).numpy())
+    with pytest.raises(
+        ValueError, match=r"one split.*Received: a folder of test"
+    ):
+        datasets.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
@@ -551,6 +562,10 @@ def test_binarise_is_fixed(mnist):
     ("call", "message"),
     [
         (lambda x: datasets.stream(x, 21, seed=0), "batch_size=21, images.shape"),
+        (
+            lambda x: datasets.stream(x, 8, seed=0, given={"label": x[:3, 0, 0, 0]}),
+            "20 rows, one for each image. Received: 3 of `label`",
+        ),
         (lambda x: datasets.batches(x, 0), "Received: batch_size=0"),
         (
             lambda x: datasets.stream_from_disk("mnist", 0, seed=0),

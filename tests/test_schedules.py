@@ -81,6 +81,14 @@ def test_keras_schedules_work():
     np.testing.assert_allclose(loss, distortion + beta * rate, rtol=1e-5)
 
 
+def test_a_function_that_branches_is_told_how_to(vae, digits):
+    vae.objective = ELBO(beta=lambda step: 0.0 if step < 10 else 1.0)
+    with pytest.raises(ValueError, match=r"`tf.where\(step .*Received: <function"):
+        vae.fit(digits, verbose=0)
+    vae.objective = ELBO(beta=lambda step: tf.where(step < 10, 0.0, 1.0))
+    vae.fit(digits, verbose=0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "name", "options"),

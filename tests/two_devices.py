@@ -56,6 +56,8 @@ def train(kind, x):
         )
         np.testing.assert_allclose(history[of + "loss"], more - elbo, rtol=1e-5)
     assert model.step == 8
+    if kind is not zoo.SemiSupervisedVAE:
+        assert len(model.predict_on_batch(x[:8])) == 8
     return model
 
 

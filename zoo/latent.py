@@ -69,7 +69,8 @@ class LatentVariableModel(GenerativeModel):
             wanted = f"`objective` of {type(self).__name__} must be {kind.__name__} of "
             wanted += "its constructor's arguments; `zoo.VAE` takes any."
             checks.require(alike, wanted, objective)
-        wanted = "`objective` may change between two fits, not within one."
+        wanted = "`objective` may change between two fits, not within one; a weight "
+        wanted += "does by a schedule: `ELBO(beta=zoo.schedules.Linear(0, 1, steps))`."
         checks.require(not self._fitting, wanted, objective)
         self._objective = objective
         try:

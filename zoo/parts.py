@@ -33,6 +33,9 @@ def check_networks(model) -> None:
         require(network.built, wanted, f"{name}={network.name}")
     wanted = "`encoder` must return features of shape [batch, H], no mean and variance"
     wanted += ": the posterior makes them of the features."
+    if len(encoder.outputs) == 1 and len(encoder.output_shape) == 4:
+        wanted = "`encoder` must return features of shape [batch, H]: end it with "
+        wanted += "`keras.layers.Flatten()`."
     one = len(encoder.outputs) == 1 and len(encoder.output_shape) == 2
     require(one, wanted, f"{encoder.output_shape=}")
     dim = model.decoder_dim
@@ -44,10 +47,11 @@ def check_networks(model) -> None:
     wanted = f"`decoder` must return {shown('batch', *params)} for {of}."
     require(decoder.output_shape[1:] == params, wanted, f"{decoder.output_shape=}")
     wanted = f"`decoder` must return logits for {of}: end it without a sigmoid."
-    logits = getattr(likelihood, "takes_logits", False)
-    low, high = range_of_outputs(decoder) if logits else (0.0, 0.0)
-    probabilities = 0.0 <= low < high <= 1.0
-    require(not probabilities, wanted, f"outputs from {low:.2g} to {high:.2g}")
+    if getattr(likelihood, "takes_logits", False):
+        low, high = range_of_outputs(decoder)
+        probabilities = 0.0 <= low < high <= 1.0
+        probabilities |= last_activation(decoder) == "sigmoid"
+        require(not probabilities, wanted, f"outputs from {low:.2g} to {high:.2g}")
     heads = (model.posterior_head, model.latent_dim), (model.prior_head, model.top_dim)
     for head, dim in heads:
         latent_dim = getattr(head, "latent_dim", dim)

@@ -39,5 +39,14 @@ class Linear(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def value(schedule: Schedule, step) -> float | tf.Tensor:
-    """The schedule's value at `step`; constants are themselves."""
-    return schedule(step) if callable(schedule) else schedule
+    """The schedule's value at `step`; constants are themselves.
+
+    Raises:
+        ValueError: if it is a function that asks Python which way to go.
+    """
+    try:
+        return schedule(step) if callable(schedule) else schedule
+    except tf.errors.OperatorNotAllowedInGraphError:
+        wanted = "A schedule runs in the graph, where `if` cannot see the step: "
+        wanted += "`tf.where(step < 1000, 0.0, 1.0)`."
+        raise ValueError(f"{wanted} Received: {schedule}") from None

@@ -85,6 +85,9 @@ class Trainer(internals.PipelineUser):
     def predict_on_batch(self, x):
         checks.check_batch(x)
         self.check(x)
+        if self._on_several_devices():  # each would answer for all rows
+            rows = len(next(iter(x.values())) if isinstance(x, dict) else x)
+            return self.predict(x, batch_size=rows, verbose=0)
         return super().predict_on_batch(x)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
