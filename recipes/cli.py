@@ -137,6 +137,10 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="First test images only; by default all of them."),
     ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="Policy of the networks, such as mixed_bfloat16; faster."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures to this file too.")
     ] = None,
@@ -152,7 +156,7 @@ def evaluate(
 
     model = zoo.load(path)
     data, test = publish.test_images(zoo.presets.read_metadata(path))
-    metrics = publish.measure(model, data, test[:images], samples)
+    metrics = publish.measure(model, data, test[:images], samples, dtype)
     print_metrics(metrics, path, console)
     if json_file:
         json_file.write_text(json.dumps(metrics, indent=2) + "\n")
