@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recipes.quiet import quiet
-from recipes.tables import print_metrics, update_results
+from recipes.tables import print_metrics
 
 ENTRIES = Path(__file__).parent / "entries"
 
@@ -67,7 +67,7 @@ def list_() -> None:
     console.print(table)
     table = Table(title='Pretrained: zoo.load("NAME")')
     for column in ("name", "class", "data", "test NLL in nats [draws]", "parameters"):
-        table.add_column(column, no_wrap=column == "name")
+        table.add_column(escape(column), no_wrap=column == "name")
     for name in presets.list_presets():
         record = presets.read_metadata(name)
         table.add_row(
@@ -261,8 +261,16 @@ def explore(
 
 @app.command()
 def results() -> None:
-    """Write the table of docs/results.md anew from the entries' records."""
-    console.print(str(update_results()), highlight=False)
+    """Compare the entries on binarised MNIST with each other and with their papers.
+
+    Writes the table of docs/results.md, and its picture, anew from the records.
+    """
+    from recipes import comparison
+
+    rows = comparison.rows()
+    console.print(comparison.table(rows))
+    for file in comparison.update(rows):
+        console.print(str(file), highlight=False)
 
 
 @app.command()
