@@ -125,7 +125,7 @@ def markdown(rows: list[Row]) -> str:
     for row in rows:
         if row.name in PUBLISHED:
             sources.setdefault(PUBLISHED[row.name].source, []).append(f"`{row.name}`")
-    lines += ["", "Published:"]
+    lines += ["", "Published:", ""]
     lines += [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
     return "\n".join(lines)
 
