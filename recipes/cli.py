@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recipes.quiet import quiet
-from recipes.tables import print_metrics, update_results
+from recipes.tables import print_metrics
 
 ENTRIES = Path(__file__).parent / "entries"
 
@@ -67,7 +67,7 @@ def list_() -> None:
     console.print(table)
     table = Table(title='Pretrained: zoo.load("NAME")')
     for column in ("name", "class", "data", "test NLL in nats [draws]", "parameters"):
-        table.add_column(column, no_wrap=column == "name")
+        table.add_column(escape(column), no_wrap=column == "name")
     for name in presets.list_presets():
         record = presets.read_metadata(name)
         table.add_row(
@@ -137,6 +137,10 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="First test images only; by default all of them."),
     ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="Policy of the networks, such as mixed_bfloat16; faster."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures to this file too.")
     ] = None,
@@ -152,7 +156,7 @@ def evaluate(
 
     model = zoo.load(path)
     data, test = publish.test_images(zoo.presets.read_metadata(path))
-    metrics = publish.measure(model, data, test[:images], samples)
+    metrics = publish.measure(model, data, test[:images], samples, dtype)
     print_metrics(metrics, path, console)
     if json_file:
         json_file.write_text(json.dumps(metrics, indent=2) + "\n")
@@ -257,8 +261,16 @@ def explore(
 
 @app.command()
 def results() -> None:
-    """Write the table of docs/results.md anew from the entries' records."""
-    console.print(str(update_results()), highlight=False)
+    """Compare the entries on binarised MNIST with each other and with their papers.
+
+    Writes the table of docs/results.md, and its picture, anew from the records.
+    """
+    from recipes import comparison
+
+    rows = comparison.rows()
+    console.print(comparison.table(rows))
+    for file in comparison.update(rows):
+        console.print(str(file), highlight=False)
 
 
 @app.command()

@@ -123,11 +123,15 @@ def measure(
     data: datasets.Dataset,
     images: np.ndarray,
     num_importance_samples: int,
+    dtype: str | None = None,
 ) -> dict[str, dict]:
     """Every figure of merit of the first test images, with its unit and protocol.
 
-    Without samples there is no NLL.
+    Without samples there is no NLL. With a `dtype` they are those of
+    `zoo.evaluation.with_dtype`.
     """
+    if dtype:
+        model = zoo.evaluation.with_dtype(model, dtype)
     given = data.given(model, "test", len(images))
     info = zoo.evaluation.information(model, images, given)
     one = f"one draw per image, {len(images)} test images"
@@ -137,6 +141,8 @@ def measure(
         one, many = (f"{text}, given {', '.join(given)}" for text in (one, many))
     if model.exact:
         one = many = f"exact, {len(images)} test images"
+    if dtype:
+        one, many = (f"{text}, networks in {dtype}" for text in (one, many))
     metrics = {}
     bounded = info.keys() & {"elbo", "log_prob"} and num_importance_samples
     if model.exact or bounded:

@@ -1,14 +1,7 @@
-"""Figures of merit for a reader: in five digits, as a table, on the results page."""
-
-import json
-from pathlib import Path
+"""Figures of merit for a reader: in five digits, as a table."""
 
 from rich.console import Console
 from rich.table import Table
-
-ROOT = Path(__file__).parent.parent
-START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
-MNIST = {"name": "mnist", "binarise": True}
 
 
 def shown(value) -> str:
@@ -27,42 +20,3 @@ def print_metrics(metrics: dict, title: str, console: Console) -> None:
         value = shown(figure["value"])
         table.add_row(name, value, figure["unit"], figure["protocol"])
     console.print(table)
-
-
-def update_results() -> Path:
-    """Writes the table of the entries on binarised MNIST anew into docs/results.md."""
-    page = ROOT / "docs" / "results.md"
-    before, rest = page.read_text().split(START)
-    page.write_text(f"{before}{START}\n{results()}\n{END}{rest.split(END)[1]}")
-    return page
-
-
-def results() -> str:
-    """Markdown: best NLL first, entries linked, numbers as they were recorded."""
-    rows = []
-    for file in ROOT.glob("saved_models/*/metadata.json"):
-        rows.append(
-            (f"[`{file.parent.name}`](../saved_models/{file.parent.name})", file)
-        )
-    for file in ROOT.glob("recipes/results/*/metadata.json"):
-        rows.append((f"`{file.parent.name}`", file))
-    lines = []
-    for name, file in rows:
-        record = json.loads(file.read_text())
-        metrics = record["metrics"]
-        comparable = not record["data"].get("given")  # other likelihoods are p(x|given)
-        if comparable and "nll" in metrics and MNIST.items() <= record["data"].items():
-            nll = metrics["nll"]
-            samples = nll["protocol"].split()[0]
-            rates = [round(rate, 2) + 0.0 for rate in metrics["layer_rates"]["value"]]
-            rates = ", ".join(f"{rate:.2f}" for rate in rates)
-            parameters = record["parameters"] / 1e6
-            lines.append(
-                f"| {name} | {record['epochs']} | {-metrics['elbo']['value']:.2f} "
-                f"| **{nll['value']:.2f}** [{samples}] | {rates} | {parameters:.2f} M |"
-            )
-    lines.sort(key=lambda line: float(line.split("**")[1]))
-    head = (
-        "| entry | epochs | -ELBO | NLL [samples] | rate of each layer | parameters |"
-    )
-    return "\n".join([head, "|---" * 6 + "|", *lines])

@@ -14,6 +14,7 @@ from benchmarks import (
     limit,
     models,
     page,
+    precision,
     quality,
     run,
     scaling,
@@ -78,6 +79,20 @@ def test_qualities_are_compared_seed_by_seed():
     console.print(quality.table(results))
     assert "+1.50 +- 0.50" in console.export_text()
     assert len(quality.draw(results).axes[0].lines) == 3 + 1 + 2 + 1
+
+
+def test_precisions_are_compared_in_turns(monkeypatch):
+    asked, seconds = [], iter([9.0, 9.0, *[4.0, 2.0] * precision.ROUNDS])
+
+    def log_prob(model, images):
+        asked.append(model)
+        return np.float32([-90.0, -80.0]) + model, next(seconds)
+
+    monkeypatch.setattr(precision, "log_prob", log_prob)
+    difference, ratios = precision.compare(0.0, 0.5, None)
+    assert difference.tolist() == [0.5, 0.5]
+    assert ratios == [2.0] * precision.ROUNDS
+    assert asked == [0.0, 0.5] * (1 + precision.ROUNDS)
 
 
 def test_every_part_is_written_before_the_next(monkeypatch, tmp_path):

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
-from recipes import tables
+from recipes import cli, comparison
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -43,10 +45,43 @@ def test_every_link_and_picture_exists(page):
 
 def test_the_results_are_the_recorded_ones():
     page = (ROOT / "docs" / "results.md").read_text()
-    assert tables.results() in page
+    table = comparison.markdown(comparison.rows())
+    assert f"{comparison.START}\n{table}\n{comparison.END}" in page
+    # The picture keeps the table that it was drawn of.
+    with Image.open(comparison.PICTURE) as picture:
+        assert picture.text["Description"] == table
     rows = re.findall(r"`(\w+)`[^`*]*\*\*([\d.]+)\*\* nats", README.read_text())
     assert rows
     for name, nll in rows:
         record = (ROOT / "saved_models" / name / "metadata.json").read_text()
         measured = json.loads(record)["metrics"]["nll"]["value"]
         assert float(nll) == round(measured, 2), name
+
+
+def test_a_gap_is_to_what_the_recipe_says_is_published():
+    for name, (nll, _, _) in comparison.PUBLISHED.items():
+        assert f"{nll:.2f}" in (ROOT / "recipes" / "entries" / f"{name}.py").read_text()
+    rows = {row.name: row for row in comparison.rows()}
+    assert set(comparison.PUBLISHED) <= set(rows)
+    row = rows["vae_mnist"]._replace(nll=90.0, samples="50")
+    assert row.cells()[-3:] == ["90.00 [50]", "86.76 [5000]", "+3.24"]
+    assert rows["beta_vae_mnist"].cells()[-2:] == ["", ""]
+
+
+def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
+    files = {"PAGE": tmp_path / "page.md", "PICTURE": tmp_path / "picture.png"}
+    for name, file in files.items():
+        monkeypatch.setattr(comparison, name, file)
+    files["PAGE"].write_text(f"a\n{comparison.START}\nold\n{comparison.END}\nb\n")
+    result = CliRunner(env={"COLUMNS": "120"}).invoke(cli.app, ["results"])
+    assert result.exit_code == 0, result.output
+    rows = comparison.rows()
+    text = f"{comparison.START}\n{comparison.markdown(rows)}\n{comparison.END}"
+    assert files["PAGE"].read_text() == f"a\n{text}\nb\n"
+    assert "NLL [samples]" in result.output
+    with Image.open(files["PICTURE"]) as picture:
+        assert picture.format == "PNG"
+    (axes,) = comparison.draw(rows).axes
+    best = axes.lines[0].get_xydata().tolist()
+    assert best == [[rows[0].minutes, rows[0].nll]]
+    assert len(axes.lines) == len(axes.texts) == len(rows)

@@ -254,6 +254,19 @@ def test_evaluate_repeats_the_card(entry, tmp_path):
         assert found[name]["value"] == pytest.approx(promised[name]["value"], rel=1e-5)
 
 
+@pytest.mark.slow
+@one_entry
+def test_evaluate_says_in_which_precision(entry, tmp_path):
+    file = tmp_path / "metrics.json"
+    options = ["--samples", "2", "--images", "3", "--dtype", "mixed_bfloat16"]
+    arguments = ["evaluate", str(entry), *options, "--json", str(file)]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(file.read_text())
+    for name in ("nll", "elbo"):
+        assert found[name]["protocol"].endswith(", networks in mixed_bfloat16")
+
+
 @one_entry
 def test_figures_and_export_write_where_told(entry, tmp_path):
     for command in ("figures", "export"):

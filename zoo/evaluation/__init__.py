@@ -10,3 +10,4 @@ from zoo.evaluation.batch_norm import refresh_batch_norm
 from zoo.evaluation.information import information
 from zoo.evaluation.likelihood import encode, log_prob
 from zoo.evaluation.mixture_prior import fit_mixture_prior
+from zoo.evaluation.precision import with_dtype

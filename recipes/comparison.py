@@ -1,0 +1,162 @@
+"""Entries on binarised MNIST side by side: a table, a page's part and a picture."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from rich.markup import escape
+from rich.table import Table
+
+ROOT = Path(__file__).parent.parent
+PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.png"
+START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
+MNIST = {"name": "mnist", "binarise": True}
+TITLES = ("entry", "parameters", "minutes", "epochs", "-ELBO", "NLL [samples]")
+TITLES += ("published", "gap")
+DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper edge
+
+
+class Published(NamedTuple):
+    """A paper's test NLL on dynamically binarised MNIST, in nats."""
+
+    nll: float
+    samples: int
+    source: str
+
+
+PUBLISHED = {
+    "vae_mnist": Published(86.76, 5000, "Burda et al., 2016"),
+    "iwae_mnist": Published(85.54, 5000, "Burda et al., 2016"),
+    "ladder_vae_mnist": Published(
+        81.84, 5000, "Sonderby et al., 2016, after fine-tuning"
+    ),
+    "conv_vae_mnist": Published(81.08, 128, "Kingma et al., 2016, a larger network"),
+    "iaf_vae_mnist": Published(
+        79.77, 128, "Kingma et al., 2016, larger convolutional networks"
+    ),
+    "biva_mnist": Published(78.41, 1000, "Maaloe et al., 2019, a larger network"),
+    "nvae_mnist": Published(78.01, 1000, "Vahdat & Kautz, 2020, 33 M parameters"),
+}
+
+
+class Row(NamedTuple):
+    """What one training came to: its test figures in nats, and what it took."""
+
+    name: str
+    folder: Path  # of its record
+    parameters: int
+    minutes: float
+    epochs: int
+    elbo: float
+    nll: float
+    samples: str  # or "exact"
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether its model is kept, and not its numbers alone."""
+        return self.folder.parent.name == "saved_models"
+
+    def cells(self) -> list[str]:
+        """As a reader sees them, in the order of `TITLES`."""
+        published = gap = ""
+        if self.name in PUBLISHED:
+            nll, samples, _ = PUBLISHED[self.name]
+            published, gap = f"{nll:.2f} [{samples}]", f"{self.nll - nll:+.2f}"
+        return [
+            self.name,
+            f"{self.parameters / 1e6:.2f} M",
+            f"{self.minutes:.1f}",
+            str(self.epochs),
+            f"{-self.elbo:.2f}",
+            f"{self.nll:.2f} [{self.samples}]",
+            published,
+            gap,
+        ]
+
+
+def rows() -> list[Row]:
+    """Every record that compares, the best NLL first."""
+    found = []
+    for pattern in ("saved_models/*/metadata.json", "recipes/results/*/metadata.json"):
+        for file in ROOT.glob(pattern):
+            record = json.loads(file.read_text())
+            metrics, data = record["metrics"], record["data"]
+            # Given a condition, likelihoods are of another kind: p(x|given).
+            comparable = MNIST.items() <= data.items() and not data.get("given")
+            if comparable and "nll" in metrics:
+                row = Row(
+                    file.parent.name,
+                    file.parent,
+                    record["parameters"],
+                    record["seconds"] / 60,
+                    record["epochs"],
+                    metrics["elbo"]["value"],
+                    metrics["nll"]["value"],
+                    metrics["nll"]["protocol"].split()[0].rstrip(","),
+                )
+                found.append(row)
+    return sorted(found, key=lambda row: row.nll)
+
+
+def table(rows: list[Row]) -> Table:
+    """For the screen."""
+    result = Table(title="Test images of dynamically binarised MNIST, nats")
+    for title in TITLES:
+        result.add_column(
+            escape(title), justify="left" if title == "entry" else "right"
+        )
+    for row in rows:
+        result.add_row(*map(escape, row.cells()))
+    return result
+
+
+def markdown(rows: list[Row]) -> str:
+    """For the page: entries are linked, and below it says who published."""
+    lines = [f"| {' | '.join(TITLES)} |", "|---" + "|---:" * (len(TITLES) - 1) + "|"]
+    for row in rows:
+        name, *cells = row.cells()
+        link = f"`{name}`"
+        if row.is_entry:
+            link = f"[{link}](../{row.folder.relative_to(ROOT).as_posix()})"
+        lines.append(f"| {' | '.join([link, *cells])} |")
+    sources = {}
+    for row in rows:
+        if row.name in PUBLISHED:
+            sources.setdefault(PUBLISHED[row.name].source, []).append(f"`{row.name}`")
+    lines += ["", "Published:", ""]
+    lines += [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
+    return "\n".join(lines)
+
+
+def draw(rows: list[Row]) -> Figure:
+    """NLL against the minutes of training; hollow where only the numbers are kept."""
+    top = min(row.nll for row in rows) + DRAWN
+    figure = Figure(figsize=(8, 5.5), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    for row in rows:
+        outside = row.nll > top
+        label = row.name.replace("_mnist", "") + f", {row.nll:.2f}" * outside
+        place = row.minutes, min(row.nll, top)
+        fill = "C0" if row.is_entry else "white"
+        axes.plot(*place, "^" if outside else "o", color="C0", markerfacecolor=fill)
+        shift = {"xytext": (6, 0), "textcoords": "offset points"}
+        axes.annotate(label, place, va="center", fontsize=8, **shift)
+    axes.set(xscale="log", xlabel="minutes of training on two cores")
+    axes.set(ylabel="NLL of the test images, nats")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.set_xlim(right=3 * max(row.minutes for row in rows))  # room for a label
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def update(rows: list[Row]) -> list[Path]:
+    """Writes the table anew into docs/results.md, and the picture beside it."""
+    text = markdown(rows)
+    before, rest = PAGE.read_text().split(START)
+    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
+    draw(rows).savefig(PICTURE, metadata={"Description": text})
+    return [PAGE, PICTURE]
