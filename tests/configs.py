@@ -411,6 +411,7 @@ ALIKE = (
     "vq_vae",
     "discretised_logistic",
     "nvae_flows",
+    "spatial_vae",
 )
 # Of many layers, which XLA takes long for, or of convolutions, which go without it.
 DEEP = (

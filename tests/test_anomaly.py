@@ -64,7 +64,7 @@ def test_the_bound_is_that_of_the_linear_model(cls):
 
 
 @BOTH
-@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("k", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_it_rises_to_the_exact_value(cls, k):
     toy = LinearToy()
     model, exact = toy.model(cls, widen=1.5), toy.marginal.logpdf(toy.x)
@@ -94,13 +94,8 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name != "ladder"))
-        for name in MODELS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.usefixtures("eager")
 def test_without_lower_latents_it_is_the_plain_bound(name):
     model, x = MODELS[name](), BINARY[:6]

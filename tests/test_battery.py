@@ -91,10 +91,8 @@ def slow_if(slow):
 
 
 # Exports by default, one of each kind; those of all entries and rows are `slow`.
-SERVED = ("vae_dense_bernoulli", "vae_conv_bernoulli", "ladder_vae", "iaf_vae_gated")
-SERVED += ("conditional_vae", "glow", "vq_vae_2", "biva")
-# Whose compiled steps are those of another row, but for a layer or a term.
-COMPILED_ALIKE = ("autoencoder", "sigma_vae_optimal", "discretised_logistic")
+SERVED = ("vae_dense_bernoulli", "ladder_vae", "conditional_vae", "glow", "vq_vae_2")
+COMPILED = ("ladder_vae", "iaf_vae_gated")  # by XLA, likewise
 
 light = pytest.mark.parametrize(
     "row", slow_if(lambda row: row.alike or row.deep), indirect=True
@@ -206,11 +204,14 @@ def test_answers_are_finite_and_repeat_with_their_seed(row, trained):
         assert np.array_equal(one, other) != random
 
 
-def test_preset_round_trip(row, trained, tmp_path):
+def test_preset_round_trip(trained, tmp_path):
+    """That config and weights give the same answers, a Keras file shows below."""
     model, _ = trained
     copy = zoo.load(presets.save(model, tmp_path))
     assert type(copy) is type(model)
-    assert_same_answers(copy, model, row)
+    assert json.dumps(copy.get_config()) == json.dumps(model.get_config())
+    for one, other in zip(copy.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_steps_per_execution_changes_nothing(row, trained):
 
 @pytest.mark.parametrize(
     "row",
-    slow_if(lambda row: row.alike or row.deep or row.name in COMPILED_ALIKE),
+    slow_if(lambda row: row.name not in COMPILED),
     indirect=True,
 )
 def test_xla_changes_nothing(row, monkeypatch):
@@ -255,6 +256,7 @@ def test_xla_changes_nothing(row, monkeypatch):
     )
 
 
+@light
 def test_bfloat16_networks_stay_finite(row):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model, history = train(row.first(64), epochs=1, run_eagerly=True)
@@ -263,17 +265,6 @@ def test_bfloat16_networks_stay_finite(row):
     assert np.isfinite(history["loss"]).all()
     assert all(np.isfinite(value).all() for value in snapshot(model).values())
     assert model.reconstruct(*row.parts(2)).dtype == model.fields["x"].dtype
-
-
-@light  # as a preset is made of its config
-def test_config_round_trip(row, trained):
-    model, _ = trained
-    config = json.loads(json.dumps(model.get_config()))
-    copy = type(model).from_config(config)
-    copy.set_weights(model.get_weights())
-    for name in set(config) - {"encoder", "decoder"}:  # lists there become tuples
-        assert json.loads(json.dumps(copy.get_config()[name])) == config[name]
-    assert_same_answers(copy, model, row)
 
 
 def test_keras_file_round_trip(row, trained, tmp_path):

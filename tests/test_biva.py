@@ -135,7 +135,13 @@ def flat(values):
     return values.reshape(len(values), -1)
 
 
-@pytest.mark.parametrize("bottom_up_dims", [(0, 0), (2, 0), (0, 1), (2, 1)])
+@pytest.mark.parametrize(
+    "bottom_up_dims",
+    [
+        (2, 1),
+        *(pytest.param(d, marks=pytest.mark.slow) for d in ((0, 0), (2, 0), (0, 1))),
+    ],
+)
 def test_the_model_is_numpys(bottom_up_dims):
     """Without bottom-up latents it is a top-down hierarchy: all rates are analytic."""
     model = three_layers(bottom_up_dims)
@@ -242,7 +248,9 @@ def test_weights_integrate_to_the_exact_likelihood(tiny, exact):
     assert (error < 0.03).all()
 
 
-@pytest.mark.parametrize("k", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "k", [0, 2, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 3))]
+)
 def test_so_do_those_whose_lower_latents_come_from_their_priors(tiny, exact, k):
     options = {"num_importance_samples": 10_000, "chunk": 10_000, "seed": 2}
     found = zoo.evaluation.log_prob_above(tiny, IMAGES, k, **options)

@@ -44,7 +44,12 @@ def normal_latent(loc, scale, num_samples):
 
 
 @pytest.mark.parametrize(
-    ("orthogonal", "head"), [(True, "exact"), (True, "full"), (False, "full")]
+    ("orthogonal", "head"),
+    [
+        (True, "exact"),
+        pytest.param(True, "full", marks=pytest.mark.slow),
+        (False, "full"),
+    ],
 )
 def test_exact_posterior_makes_every_bound_exact(orthogonal, head):
     linear = LinearGaussian.make(orthogonal)

@@ -286,6 +286,7 @@ def test_posterior_without_a_gradient(head):
         configs.build(posterior=head())
 
 
+@pytest.mark.slow
 def test_other_backends_are_refused():
     """In another process, for which Keras claims a backend that is not installed."""
     code = "import keras; keras.backend.backend = lambda: 'jax'; import zoo"

@@ -399,9 +399,7 @@ def test_subfolders_that_are_splits_are_no_classes(tmp_path):
         file = tmp_path / ("train", "test")[index % 2] / f"{index}.png"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(tf.io.encode_png(image).numpy())
-    with pytest.raises(
-        ValueError, match=r"one split.*Received: a folder of test"
-    ):
+    with pytest.raises(ValueError, match=r"one split.*Received: a folder of test"):
         datasets.load(tmp_path)
 
 
@@ -494,6 +492,7 @@ def test_binary_draws_are_new_and_fair():
     assert len({row.tobytes() for row in grey[:20]}) > 10
 
 
+@pytest.mark.slow
 def test_stream_from_disk_repeats_and_visits_every_image(tmp_path):
     TinyImages(data_dir=tmp_path).download_and_prepare()  # 36 images, named by value
 

@@ -111,6 +111,7 @@ def test_masses_of_all_images_sum_to_one():
     np.testing.assert_allclose(np.exp(log_p).sum(), volume, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_more_draws_tighten_the_bound():
     model = restless(glow())
     one, many = (

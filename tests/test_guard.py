@@ -94,6 +94,7 @@ def test_the_norm_is_numpys():
     np.testing.assert_allclose(again["gradient_norm"], norm, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_steps_together_and_under_xla_agree():
     runs = []
     for options in (
@@ -140,6 +141,7 @@ def test_taken_steps_are_those_of_an_unguarded_model():
         np.testing.assert_allclose(two[name], values, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_an_epoch_without_any_step_is_not_a_number():
     model = guarded()
     history = model.fit(
@@ -177,6 +179,7 @@ def test_a_loss_scale_goes_down_and_its_skipped_steps_are_counted():
     np.testing.assert_allclose(*norms, rtol=0.02)  # half precision, of the same loss
 
 
+@pytest.mark.slow
 def test_a_keras_file_keeps_it(tmp_path):
     model = guarded(configs.optimizer())
     model.fit(one_by_one(X), verbose=0)

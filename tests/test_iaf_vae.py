@@ -97,6 +97,7 @@ def test_codes_are_the_flow_of_the_base_mean(digits, rng):
     np.testing.assert_allclose(model.encode(digits)[0], expected, atol=1e-6)  # a graph
 
 
+@pytest.mark.slow
 def test_fit_lowers_the_loss_and_moves_every_weight_of_every_step():
     model = build(steps=3)
     before = [weight.numpy() for weight in model.trainable_weights]

@@ -268,6 +268,7 @@ def test_soft_floor_is_the_softplus_of_the_paper():
     np.testing.assert_allclose(np.log(p.stddev()[:, 0]), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_vae_takes_grey_levels():
     """16 + 1 levels of real digits: a mass, so that its bits are below log2(17)."""
     for likelihood in (

@@ -61,6 +61,7 @@ def test_metadata_records_what_was_said_and_what_is(entry):
     assert record["libraries"]["keras"] == keras.__version__
 
 
+@pytest.mark.slow
 def test_optimizer_state_is_not_shipped(entry):
     model, path = entry
     size = (path / presets.WEIGHTS).stat().st_size

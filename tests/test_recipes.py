@@ -278,6 +278,7 @@ def test_figures_and_export_write_where_told(entry, tmp_path):
         assert any(output.iterdir())
 
 
+@pytest.mark.slow
 @one_entry
 def test_an_older_entry_is_exported_anew_with_its_weights(entry, tmp_path):
     old = shutil.copytree(entry, tmp_path / entry.name)

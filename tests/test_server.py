@@ -162,6 +162,7 @@ def test_uploads_are_bounded(server, declared):
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
+@pytest.mark.slow
 def test_bodies_that_end_early_leave_no_traceback(tmp_path, capfd):
     entry = zoo.presets.save(configs.build(), tmp_path / "tiny")
     zoo.serving.export(configs.build(), entry / "serving", warmup=False)

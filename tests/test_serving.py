@@ -87,6 +87,7 @@ def test_a_shipped_export_answers_as_its_entry_does(name):
     assert_answers(folder, model, rows, record["rarity"])
 
 
+@pytest.mark.slow
 def test_a_trained_model_serves_without_its_training_state(vae, digits, tmp_path):
     vae.fit(digits, verbose=0)
     folder = serving.export(vae, tmp_path)

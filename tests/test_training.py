@@ -116,6 +116,7 @@ def test_fit_executes_several_steps_at_once_by_default(vae, digits, executions):
     assert executions == [(vae.train_step, MOST_STEPS)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")), reason="concerns the CPU alone"
 )

@@ -75,6 +75,7 @@ def test_labels_may_stand_beside_arrays(vae, digits):
     assert_same_variables(vae, other, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_same_seed_same_run_other_seed_another(digits):
     one, again, other = compiled(), compiled(), compiled(seed=1)
     for model in (one, again, other):
@@ -291,6 +292,7 @@ def test_half_precision_networks_learn(policy, digits):
 # Files.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)]
 )
