@@ -2,7 +2,7 @@
 
 After dSprites (Matthey et al., 2017): a square, an ellipse or a heart, in 6 scales from
 0.5 to 1, 40 orientations around the circle, and at 16 x 16 places, which lie one pixel
-apart. At half of dSprites' side a training step costs less than a third, and all
+apart. At half of dSprites' side a training step costs less than half the time, and all
 184 320 images take 189 MB.
 
 A square looks the same after a quarter of a turn and an ellipse after half of one, as

@@ -65,6 +65,20 @@ def test_rotated_codes_tell_all_and_keep_nothing_apart():
     assert scores["dci_informativeness"] > 0.95
 
 
+def test_a_factor_told_twice_is_not_complete():
+    """Its two dimensions lead nobody, and share what the forest needs of them."""
+    codes = np.stack([SCALED[:, 0], SCALED[:, 0], SCALED[:, 1]], axis=1)
+    factors = FACTORS[:, :2]
+    assert evaluation.mig(codes, factors) == pytest.approx(1 / 2)
+    assert evaluation.sap(codes, factors) == pytest.approx((1 - 1 / 4) / 2)
+    assert evaluation.factor_vae_score(codes, factors) == 1.0
+    found = evaluation.dci(codes, factors)
+    assert found["disentanglement"] == pytest.approx(1.0)
+    # Two equal shares of three; which one a tree takes is by chance.
+    expected = (1 - np.log(2) / np.log(3) + 1) / 2
+    assert found["completeness"] == pytest.approx(expected, abs=0.03)
+
+
 def test_mig_by_hand():
     """Dimension a tells a factor of two values, b half of it; c is constant.
 

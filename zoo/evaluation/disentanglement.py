@@ -52,8 +52,9 @@ def mig(codes: np.ndarray, factors: np.ndarray, *, bins: int = 20) -> float:
 
         MIG = 1/F sum_k (I(z_a; v_k) - I(z_b; v_k)) / H(v_k)
 
-    where z_a and z_b know most and second most of factor v_k. Information is that of
-    histograms: `bins` of equal width, from a dimension's lowest to its highest code.
+    where z_a and z_b know most and second most of factor v_k. Information, in nats, is
+    that of histograms with `bins` of equal width from a dimension's lowest code to its
+    highest: at most log(bins), be a factor's entropy larger.
 
     Args:
         codes, factors: as for `disentanglement`.
