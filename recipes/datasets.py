@@ -307,7 +307,7 @@ def _from_sprites(image_size: int | None) -> Dataset:
         "sprites",
         {name: (images, table[:, 0]) for name, (images, table) in parts.items()},
         licence=_LICENCES["sprites"],
-        source="drawn by recipes.sprites",
+        source="Drawn by recipes.sprites",
         classes=tuple(sprites.SHAPES),
     )
     tables = {name: table for name, (_, table) in parts.items()}

@@ -34,5 +34,7 @@ def train(run: Run) -> None:
     (codes,) = zoo.evaluation.encode(vae, images)
     scores = zoo.evaluation.disentanglement(codes, factors)
     protocol = f"posterior means of {len(images)} test images"
-    more = {name: publish.figure(x, "of 1", protocol) for name, x in scores.items()}
+    more = {
+        name: publish.figure(x, "from 0 to 1", protocol) for name, x in scores.items()
+    }
     publish.publish(run, vae, data, about=__doc__, more=more)

@@ -63,7 +63,7 @@ def mig(codes: np.ndarray, factors: np.ndarray, *, bins: int = 20) -> float:
     Raises:
         ValueError: as `disentanglement`, or if there is no bin.
 
-    Reference: Chen et al., "Isolating Sources of Disentanglement", 2018, section 4.1.
+    Reference: Chen et al., "Isolating Sources of Disentanglement", 2018, section 4.
     """
     from sklearn.metrics import mutual_info_score  # slow to import, as all of sklearn
 
@@ -97,7 +97,8 @@ def factor_vae_score(codes: np.ndarray, factors: np.ndarray, *, seed: int = 0) -
     Raises:
         ValueError: as `disentanglement`.
 
-    Reference: Kim & Mnih, "Disentangling by Factorising", 2018, section 4.
+    Reference: Kim & Mnih, "Disentangling by Factorising", 2018, section 4; the numbers
+    are those of Locatello et al., 2019.
     """
     codes, factors = _checked(codes, factors)
     active = codes.var(axis=0) > ACTIVE
