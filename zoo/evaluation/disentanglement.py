@@ -127,7 +127,7 @@ def dci(codes: np.ndarray, factors: np.ndarray, *, seed: int = 0) -> dict[str, f
     A forest has 50 trees that see all dimensions at every split, so that a factor that
     one dimension tells needs no other, and leaves of 1 % of the images or more, as
     smaller ones learn noise by heart. Locatello et al. (2019) have gradient boosted
-    trees, which take some minutes where a factor has 40 values.
+    trees, which take far longer where a factor has 40 values.
 
     Args:
         codes, factors, seed: as for `disentanglement`.
