@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from recipes import own_images, photos, sources
+from recipes import own_images, photos, sources, sprites
 from recipes.pipelines import (
     batches,
     binarise,
@@ -46,6 +46,7 @@ _LICENCES = {
     "celeb_a": "non-commercial research only",
     "digits": "CC BY 4.0",
     "photo_patches": "CC BY 2.0",
+    "sprites": "Apache-2.0",  # this project's own
 }
 
 # Mean of all training pixels in [0, 1]: tells apart sets with files of equal names.
@@ -70,6 +71,9 @@ class Dataset:
         licence: licence of the images.
         source: where the images come from, such as `"TFDS mnist 3.0.1"`.
         checksum: sha256 over the bytes of `train`, `validation` and `test`.
+        factors: what the images were drawn from, `[N, F]` int32 for each split by its
+            name; None where that is not known.
+        factor_sizes: how many values each factor has, by its name, in their order.
     """
 
     name: str
@@ -81,6 +85,8 @@ class Dataset:
     licence: str
     source: str
     checksum: str
+    factors: dict[str, np.ndarray] | None = None
+    factor_sizes: dict[str, int] | None = None
 
     def __repr__(self):
         """How many images of what shape, which classes and licence; on one line."""
@@ -130,6 +136,7 @@ def load(
     | `"emoji"`, colour pictures of 32x32, or `"emoji/64"` | by what they show |
     | `"digits"`, scikit-learn's 8x8 digits as floats | none |
     | `"photo_patches"`, of `image_size`, of scikit-learn's two photographs | one each |
+    | `"sprites"`, binary shapes of 32x32 whose factors are known | none |
     | folder of png and jpg images, searched recursively | none |
     | array `[N, H, W]` or `[N, H, W, C]`, uint8 or float in [0, 1] | none |
 
@@ -183,6 +190,8 @@ def load(
         return _from_digits(image_size)
     if source == "photo_patches":
         return _from_photos(image_size)
+    if source == "sprites":
+        return _from_sprites(image_size)
     known = tfds.list_builders(with_community_datasets=False)
     if isinstance(source, os.PathLike) or (
         source not in known and Path(source).expanduser().is_dir()
@@ -287,6 +296,22 @@ def _from_photos(image_size: int | None) -> Dataset:
         licence=_LICENCES["photo_patches"],
         source="scikit-learn sample images",
     )
+
+
+def _from_sprites(image_size: int | None) -> Dataset:
+    images, factors = sprites.draw()
+    rest, test = _hold_out(resize_all(images, image_size), factors)
+    train, validation = _hold_out(*rest)
+    parts = {"train": train, "validation": validation, "test": test}
+    data = _dataset(
+        "sprites",
+        {name: (images, table[:, 0]) for name, (images, table) in parts.items()},
+        licence=_LICENCES["sprites"],
+        source="Drawn by recipes.sprites",
+        classes=tuple(sprites.SHAPES),
+    )
+    tables = {name: table for name, (_, table) in parts.items()}
+    return replace(data, factors=tables, factor_sizes=sprites.FACTORS)
 
 
 def _dataset(

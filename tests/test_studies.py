@@ -1,6 +1,7 @@
 """The studies among the recipes, at toy size: they run and write what they promise."""
 
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -9,6 +10,7 @@ import zoo
 from recipes import cli, datasets
 from recipes.entries import (
     compare_anomaly_scores,
+    compare_disentanglement_sprites,
     compare_likelihoods_mnist,
     compare_objectives_mnist,
     compare_posteriors_toy,
@@ -29,9 +31,23 @@ def small():
     )
 
 
+@functools.cache
+def sprites(load):
+    data = load("sprites")
+    splits = {"train": 400, "test": 200}
+    few = {name: getattr(data, name)[:count] for name, count in splits.items()}
+    factors = {name: data.factors[name][:count] for name, count in splits.items()}
+    return dataclasses.replace(data, **few, factors=factors)
+
+
 @pytest.fixture(autouse=True)
 def toy_sizes(monkeypatch, small):
-    monkeypatch.setattr(datasets, "load", lambda name: small)
+    full = datasets.load
+
+    def load(name):
+        return sprites(full) if name == "sprites" else small
+
+    monkeypatch.setattr(datasets, "load", load)
     kept = {"anisotropic prior": compare_objectives_mnist.MODELS["anisotropic prior"]}
     for module, name, value in (
         (compare_anomaly_scores, "IMAGES", 20),
@@ -40,6 +56,12 @@ def toy_sizes(monkeypatch, small):
             compare_anomaly_scores,
             "MODELS",
             {"ladder": compare_anomaly_scores.MODELS["ladder"]},
+        ),
+        (compare_disentanglement_sprites, "SEEDS", 1),
+        (
+            compare_disentanglement_sprites,
+            "MODELS",
+            {"VAE": compare_disentanglement_sprites.MODELS["VAE"]},
         ),
         (compare_posteriors_toy, "SEEDS", 1),
         (fit_iaf_toy, "STEPS", 10),
@@ -64,6 +86,7 @@ def toy_sizes(monkeypatch, small):
     "name",
     [
         pytest.param("compare_anomaly_scores", marks=pytest.mark.slow),
+        pytest.param("compare_disentanglement_sprites", marks=pytest.mark.slow),
         pytest.param("compare_objectives_mnist", marks=pytest.mark.slow),
         pytest.param("fit_iaf_toy", marks=pytest.mark.slow),
         pytest.param("compare_posteriors_toy", marks=pytest.mark.slow),
@@ -78,3 +101,28 @@ def test_a_study_leaves_its_numbers_and_a_picture(name, tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())
     (picture,) = (tmp_path / "figures").glob("*.png")
     assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on_with_the_next_model(tmp_path, monkeypatch):
+    study, seeds = compare_disentanglement_sprites, []
+
+    def untrained(objective, images, seed, epochs):
+        seeds.append(seed)
+        if seeds == [0, 1]:
+            raise KeyboardInterrupt
+        encoder = zoo.networks.dense_encoder((32, 32, 1), (8,))
+        decoder = zoo.networks.dense_decoder(2, (32, 32, 1), (8,))
+        return zoo.VAE(encoder, decoder, 2)
+
+    monkeypatch.setattr(study, "SEEDS", 2)
+    monkeypatch.setattr(study, "fit", untrained)
+    run = Run("compare_disentanglement_sprites", tmp_path, epochs=1, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        study.train(run)
+    (first,) = json.loads((tmp_path / "results.json").read_text())
+    study.train(run)
+    assert seeds == [0, 1, 1]
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["seed"] for row in rows] == [0, 1]
+    assert rows[0] == first

@@ -1,4 +1,4 @@
-"""What a trained model is worth: likelihoods, rates and the latents' use."""
+"""What a trained model is worth: likelihoods, rates, what its latents do and tell."""
 
 from zoo.evaluation.anomaly import (
     anomaly_score,
@@ -7,6 +7,13 @@ from zoo.evaluation.anomaly import (
     rarity,
 )
 from zoo.evaluation.batch_norm import refresh_batch_norm
+from zoo.evaluation.disentanglement import (
+    dci,
+    disentanglement,
+    factor_vae_score,
+    mig,
+    sap,
+)
 from zoo.evaluation.information import information
 from zoo.evaluation.likelihood import encode, log_prob
 from zoo.evaluation.mixture_prior import fit_mixture_prior
