@@ -5,6 +5,7 @@ are their posteriors' means: which noise an image gets depends on its place in a
 """
 
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 import zoo
 from zoo.draws import Mean, Sample
+from zoo.heads import Codebook
 
 
 def build(kind):
@@ -78,6 +80,15 @@ for kind in (getattr(zoo, name) for name in names):
         for a, b in zip(alone.trainable_weights, together.trainable_weights):
             # Sums over parts of a batch round differently, at every one of 8 steps.
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-5)
-refused = pytest.raises(ValueError, match="XLA cannot compile the steps of several")
-with both.scope(), refused:
-    build(zoo.VAE).compile("sgd", jit_compile=True)
+with both.scope():
+    shared = build(zoo.VAE)
+    with pytest.raises(ValueError, match="XLA cannot compile the steps of several"):
+        shared.compile("sgd", jit_compile=True)
+    with pytest.raises(ValueError, match="A codebook follows the encodings of one"):
+        Codebook(4, 2).build()
+    with pytest.raises(ValueError, match="Export a model after the scope"):
+        shared.export("nowhere")
+with tempfile.TemporaryDirectory() as folder:
+    served = tf.saved_model.load(shared.export(folder)).signatures["decode"]
+    z = np.ones((2, 3), "float32")
+    np.testing.assert_allclose(served(z=z)["mean"], shared.decode(z), atol=1e-6)

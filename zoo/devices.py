@@ -5,7 +5,29 @@ import threading
 
 import tensorflow as tf
 
+from zoo import checks
+
 _here = threading.local()  # every device is traced in a thread of its own
+
+
+def in_scope() -> bool:
+    """Whether new weights would be those of several devices."""
+    return tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+
+def on_one_device(model):
+    """The model itself, or a copy of one that several devices share.
+
+    Raises:
+        ValueError: within the scope of their strategy: a copy would be shared too.
+    """
+    if model.distribute_strategy.num_replicas_in_sync == 1:
+        return model
+    wanted = "Export a model after the scope of its strategy has ended."
+    checks.require(not in_scope(), wanted, "a call within it")
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def sharing() -> tf.distribute.ReplicaContext | None:

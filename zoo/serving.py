@@ -48,7 +48,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from zoo import image_files
+from zoo import devices, image_files
 from zoo import rarity as tables
 from zoo.checks import Field, require
 from zoo.draws import DRAWS, DRAWS_AT_A_TIME
@@ -79,13 +79,15 @@ def export(
         The version's folder; `path/1` for the first.
 
     Raises:
-        ValueError: if `path` names no folder, or `rarity` is no such table.
+        ValueError: if `path` names no folder, `rarity` is no such table, or it is
+            called within the scope of a strategy of several devices.
 
     Example:
         zoo.serving.export(vae, "saved_models/vae_mnist/serving")
     """
     folder = isinstance(path, str | os.PathLike)
     require(folder, "`path` must name a folder.", repr(path))
+    model = devices.on_one_device(model)
     table = _signatures(model, rarity)
     functions = {name: _traced(*row) for name, row in table.items()}
     needed = {id(v) for function in functions.values() for v in function.variables}

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from zoo import checks
+from zoo import checks, devices
 from zoo.heads.base import Head
 
 DEAD = 0.01  # share of a code's fair part of all encodings below which it starts anew
@@ -24,6 +24,10 @@ class Codebook(Head):
         code_dim: their size D.
         decay: of the moving averages.
 
+    Raises:
+        ValueError: if a number is out of its range, or within the scope of a strategy
+            of several devices.
+
     Reference: van den Oord et al., "Neural Discrete Representation Learning", 2017,
     appendix A.1; codes that start anew: Dhariwal et al., "Jukebox", 2020, section 3.2.
     """
@@ -37,6 +41,8 @@ class Codebook(Head):
         self.decay = decay
 
     def build(self, _=None):
+        wanted = "A codebook follows the encodings of one device."
+        checks.require(not devices.in_scope(), wanted, "a strategy of several")
         shape = (self.num_codes, self.code_dim)
         state = {"trainable": False, "aggregation": "mean"}
         self.counts = self.add_weight(shape[:1], "ones", name="counts", **state)
