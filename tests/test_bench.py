@@ -189,8 +189,8 @@ def test_unknown_parts_are_refused():
 
 def test_every_client_of_a_closed_loop_asks():
     shapes = []
-    load = serving.closed_loop(lambda: lambda x: shapes.append(x.shape), 2, 3, 0.01)
+    load = serving.closed_loop(lambda: lambda x: shapes.append(x.shape), 2, 3, 0.0)
     assert set(shapes) == {(2, 28, 28, 1)}
-    assert len(shapes) > 3
+    assert len(shapes) >= 2 * 3  # to connect, and once or more
     assert load.throughput > 0
     assert 0 <= load.p50 <= load.p99
