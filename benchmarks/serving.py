@@ -87,7 +87,7 @@ def callers(entry):
 
 
 def closed_loop(make: Callable, rows: int, clients: int, seconds: float) -> Load:
-    """So many threads ask for so many seconds, at least once, one question at a time."""
+    """Threads ask for so many seconds, at least once, each one question at a time."""
     x = np.random.default_rng(0).random((rows, 28, 28, 1)).round().astype("float32")
     calls, found = [make() for _ in range(clients)], []
     for call in calls:
