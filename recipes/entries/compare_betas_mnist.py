@@ -16,7 +16,7 @@ import zoo
 from recipes import datasets, figures
 from recipes.runs import Run, evaluation_images, write_json
 
-EPOCHS = 5
+EPOCHS = 10
 SHAPE, BATCH_SIZE = (28, 28, 1), 128
 LATENT_DIMS = (12, 128)
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -40,12 +40,12 @@ def train(run: Run) -> None:
             made[f"beta {beta:g}"] = np.concatenate(sides)
             if beta == TRAVERSED:
                 moved = figures.traversal(model, test[:1000])
-                moved.savefig(folder / f"traversal_{latent_dim}.png")
-        figures.grid(list(made.values()), list(made)).savefig(
-            folder / f"images_{latent_dim}.png"
-        )
+                figures.save(moved, folder / f"traversal_{latent_dim}.png")
+        images = figures.grid(list(made.values()), list(made))
+        figures.save(images, folder / f"images_{latent_dim}.png")
     write_json(run.folder / "results.json", results)
-    figures.rate_distortion(curves(results)).savefig(folder / "rate_distortion.png")
+    curve = figures.rate_distortion(curves(results))
+    figures.save(curve, folder / "rate_distortion.png")
     Console().print(table(results))
 
 

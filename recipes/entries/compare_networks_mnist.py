@@ -62,7 +62,8 @@ def train(run: Run) -> None:
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
     rows = made | drawn
-    figures.grid(list(rows.values()), list(rows)).savefig(folder / "images.png")
+    images = figures.grid(list(rows.values()), list(rows))
+    figures.save(images, folder / "images.png")
     Console().print(table(results))
 
 

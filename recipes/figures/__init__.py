@@ -9,6 +9,7 @@ from recipes.figures.grids import (
     interpolation,
     reconstructions,
     samples,
+    save,
 )
 from recipes.figures.latents import (
     OneLevel,
@@ -41,5 +42,6 @@ __all__ = [
     "rate_distortion",
     "reconstructions",
     "samples",
+    "save",
     "traversal",
 ]

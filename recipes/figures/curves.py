@@ -51,17 +51,12 @@ def rate_distortion(curves: dict[str, Sequence[tuple[float, float, float]]]) -> 
     figure = Figure(figsize=(5.6, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for name, points in curves.items():
-        betas, rates, distortions = zip(*points)
+        _, rates, distortions = zip(*points)
         (line,) = axes.plot(rates, distortions, "o-", markersize=4, label=name)
+        style = {"color": line.get_color(), "fontsize": 8}
         for beta, *place in points:
-            axes.annotate(
-                f"{beta:g}",
-                place,
-                xytext=(5, 5),
-                textcoords="offset points",
-                color=line.get_color(),
-                fontsize=8,
-            )
+            offset = {"xytext": (5, 5), "textcoords": "offset points"}
+            axes.annotate(f"{beta:g}", place, **offset, **style)
     axes.set(xlabel="rate, nats per image", ylabel="distortion, nats per image")
     low, high = axes.get_xlim(), axes.get_ylim()
     for elbo in np.arange(np.floor((low[0] + high[0]) / 10) * 10, low[1] + high[1], 20):

@@ -7,7 +7,13 @@ import numpy as np
 
 import zoo
 from recipes.figures.curves import history
-from recipes.figures.grids import enlarged, interpolation, reconstructions, samples
+from recipes.figures.grids import (
+    enlarged,
+    interpolation,
+    reconstructions,
+    samples,
+    save,
+)
 from recipes.figures.latents import (
     decoded_grid,
     has_latents,
@@ -43,7 +49,7 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):
         pictures["traversal"] = traversal(model, images[:1000], given=given(1000))
-        if len(model.fields) == 1:  # two images are in no other way alike or not
+        if len(model.fields) == 1:  # nothing else differs between two images
             pictures["interpolation"] = interpolation(model, images[:10])
         if labels is not None:
             shown = latent_space(model, images[:3000], labels[:3000], given(3000))
@@ -55,5 +61,5 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
     files = []
     for name, figure in pictures.items():
         files.append(folder / f"{name}.png")
-        figure.savefig(files[-1])
+        save(figure, files[-1])
     return files

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from PIL import Image
 
 import zoo
 
@@ -138,3 +140,11 @@ def as_array(figure: Figure) -> np.ndarray:
     figure.savefig(buffer, format="rgba")
     width, height = (round(side) for side in figure.bbox.size)
     return np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Writes a PNG; without colours it is one of grey levels, of half the bytes."""
+    picture = Image.fromarray(as_array(figure)).convert("RGB")
+    grey = picture.convert("L")
+    colourless = np.array_equal(grey.convert("RGB"), picture)
+    (grey if colourless else picture).save(file, optimize=True)

@@ -62,7 +62,7 @@ def counted(rows: int, active: int, dimensions: int) -> str:
     few = f"{rows} of " if rows < active else ""
     dead = dimensions - active
     return f"{few}{active} active latents, one per row" + (
-        f"\n{dead} dead, with codes that vary by less than {ACTIVE:g}" if dead else ""
+        f"\n{dead} dead left out: variance of the code up to {ACTIVE:g}" if dead else ""
     )
 
 
@@ -138,8 +138,8 @@ def latent_space(
     """The top layer's codes by class, with the images of two points beside them.
 
     More than two dimensions are shown by t-SNE, a map that keeps near codes near (van
-    der Maaten & Hinton, 2008): its axes have no units, and how far apart groups lie says
-    little. It shows the first 2000 codes at most, and takes seconds.
+    der Maaten & Hinton, 2008): its axes have no units, and how far apart groups lie
+    says little. It shows the first 2000 codes at most, and takes seconds.
     """
     codes = model.encode(images, given)[0].numpy()
     name, rate, _ = top_rates(model, images, given)
@@ -150,7 +150,7 @@ def latent_space(
         codes, labels = neighbours(codes[:MAPPED]), labels[:MAPPED]
     title = f"Codes of {len(codes)} images in {name}{rate}"
     if mapped:
-        title += "\nmapped by t-SNE: near codes stay near, the axes have no units"
+        title += "\nt-SNE: near codes stay near, axes have no units"
         axes.set(xticks=[], yticks=[])
     else:
         axes.set(xlabel=f"{name}[0]", ylabel=f"{name}[1]")
