@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recipes.quiet import quiet
-from recipes.tables import print_metrics, update_results
+from recipes.tables import draw_layer_rates, print_metrics, update_results
 
 ENTRIES = Path(__file__).parent / "entries"
 
@@ -165,7 +165,7 @@ def figures(
         Path | None, typer.Option(help="Folder; by default the entry's own figures/.")
     ] = None,
 ) -> None:
-    """Draw an entry's samples, reconstructions, traversal and latent space as PNG."""
+    """Draw an entry's samples, reconstructions, interpolations and latents as PNG."""
     start_tensorflow()
     import zoo
     from recipes import figures, publish
@@ -257,8 +257,13 @@ def explore(
 
 @app.command()
 def results() -> None:
-    """Write the table of docs/results.md anew from the entries' records."""
-    console.print(str(update_results()), highlight=False)
+    """Write the table of docs/results.md anew from the entries' records.
+
+    And draw the rates of the hierarchies' layers beside it.
+    """
+    start_tensorflow()
+    for file in (update_results(), draw_layer_rates()):
+        console.print(str(file), highlight=False)
 
 
 @app.command()

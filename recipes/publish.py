@@ -47,14 +47,15 @@ def publish(
     Returns:
         The entry's folder.
     """
-    protocol = {"name": data.name, "binarise": binarise}
     images = evaluation_images(data.test, binarise)
     measured = images[: run.test_images]
     print(f"\nTest: {len(measured)} images")
     metadata = {
-        "recipe": run.name,
+        "recipe": run.recipe or run.name,
         "data": {
-            **protocol,
+            "name": data.name,
+            "image_size": data.image_size,
+            "binarise": binarise,
             "source": data.source,
             "licence": data.licence,
             "checksum": data.checksum,
@@ -190,13 +191,14 @@ def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:
     """
     if "data" not in metadata:
         raise ValueError("This entry was not made by a recipe: it names no data set.")
-    data = datasets.load(metadata["data"]["name"])
-    if data.checksum != metadata["data"]["checksum"]:
+    record = metadata["data"]
+    data = datasets.load(record["name"], image_size=record.get("image_size"))
+    if data.checksum != record["checksum"]:
         raise ValueError(
             f"The images of {data.name} here are not those the entry was trained on. "
             f"Received: checksum={data.checksum}"
         )
-    return data, evaluation_images(data.test, metadata["data"]["binarise"])
+    return data, evaluation_images(data.test, record["binarise"])
 
 
 def describe_machine() -> dict:

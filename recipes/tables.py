@@ -9,6 +9,12 @@ from rich.table import Table
 ROOT = Path(__file__).parent.parent
 START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
 MNIST = {"name": "mnist", "binarise": True}
+HIERARCHIES = {  # records of models with the same layers
+    "recipes/results/hierarchical_vae_mnist": "plain, 20 epochs",
+    "recipes/results/hierarchical_vae_bn_mnist": "plain, batch norm, warm-up",
+    "recipes/results/ladder_vae_mnist_20_epochs": "ladder, 20 epochs",
+    "saved_models/ladder_vae_mnist": "ladder, 1200 epochs",
+}
 
 
 def shown(value) -> str:
@@ -35,6 +41,20 @@ def update_results() -> Path:
     before, rest = page.read_text().split(START)
     page.write_text(f"{before}{START}\n{results()}\n{END}{rest.split(END)[1]}")
     return page
+
+
+def draw_layer_rates() -> Path:
+    """Draws the recorded rates of the hierarchies, layer by layer."""
+    from recipes import figures  # which starts TensorFlow
+
+    rates = {}
+    for folder, name in HIERARCHIES.items():
+        record = json.loads((ROOT / folder / "metadata.json").read_text())
+        rates[name] = record["metrics"]["layer_rates"]["value"]
+    file = ROOT / "recipes" / "results" / "layer_rates" / "layer_rates.png"
+    file.parent.mkdir(exist_ok=True)
+    figures.save(figures.layer_rates(rates), file)
+    return file
 
 
 def results() -> str:
