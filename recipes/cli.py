@@ -165,14 +165,14 @@ def figures(
         Path | None, typer.Option(help="Folder; by default the entry's own figures/.")
     ] = None,
 ) -> None:
-    """Draw an entry's samples, reconstructions, interpolations and latents as PNG."""
-    start_tensorflow()
-    import zoo
-    from recipes import figures, publish
+    """Draw an entry's samples, reconstructions, interpolations and latents as PNG.
 
-    data, test = publish.test_images(zoo.presets.read_metadata(path))
-    folder = output or zoo.presets.find(path) / "figures"
-    for file in figures.draw(zoo.load(path), data, test, folder):
+    Its card shows them.
+    """
+    start_tensorflow()
+    from recipes import publish
+
+    for file in publish.redraw(path, output):
         console.print(str(file), highlight=False)
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import zoo
-from recipes import cli, datasets, demo, figures, publish, runs, tables
+from recipes import cards, cli, datasets, demo, figures, publish, runs, tables
 from recipes.figures import latents
 from recipes.tables import shown
 from tests import configs, digits_run, small_models
@@ -270,15 +270,26 @@ def test_figures_and_export_write_where_told(entry, tmp_path):
 
 
 @one_entry
+def test_a_card_shows_what_is_drawn_anew(entry):
+    text = (entry / "README.md").read_text()
+    drawn = [entry / "figures" / f"{name}.png" for name in ("samples", "history")]
+    shown = cards.show(drawn, text)
+    assert re.findall(r"!\[.*", shown) == ["![samples](figures/samples.png)"]
+    places = re.findall(r"figures/(\w+).png", text)
+    drawn = [entry / "figures" / f"{name}.png" for name in places]
+    assert cards.show(drawn, shown) == text
+
+
+@one_entry
 def test_an_older_entry_is_exported_anew_with_its_weights(entry, tmp_path):
     old = shutil.copytree(entry, tmp_path / entry.name)
     metadata = zoo.presets.read_metadata(old)
     table, images = metadata.pop("rarity"), metadata["data"]["name"]
     assert table["images"] == len(datasets.load(images).train)
     assert "compares with" in (old / "README.md").read_text()
-    note = publish.serving_note(metadata)
+    note = cards.serving_note(metadata)
     card = (old / "README.md").read_text()
-    card = card.replace(publish.serving_note(metadata | {"rarity": table}), note)
+    card = card.replace(cards.serving_note(metadata | {"rarity": table}), note)
     (old / "README.md").write_text(card)
     (old / "metadata.json").write_text(json.dumps(metadata))
     (old / "serving" / "2").mkdir()

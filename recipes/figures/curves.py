@@ -34,9 +34,10 @@ def layer_rates(models: dict[str, Sequence[float]]) -> Figure:
     width = 0.8 / len(models)
     for i, (name, rates) in enumerate(models.items()):
         places = np.arange(len(rates)) + (i - (len(models) - 1) / 2) * width
-        bars = axes.bar(places, rates, width, label=f"{name} ({sum(rates):.1f} in all)")
-        texts = [f"{round(rate, 1) + 0.0:.1f}" for rate in rates]  # no -0.0
-        axes.bar_label(bars, texts, fontsize=6)
+        label = f"{name} ({sum(rates):.1f} in all)"
+        heights = np.maximum(rates, 0.0)  # estimates of 0 may lie below it
+        bars = axes.bar(places, heights, width, label=label)
+        axes.bar_label(bars, fmt="%.1f", fontsize=6)
     names = [f"z_{i}" for i in range(len(rates), 0, -1)]
     axes.set_xticks(range(len(names)), names)
     axes.set(ylabel="rate, nats per image", xlabel="layer, the top one first")
