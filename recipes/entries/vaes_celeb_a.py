@@ -3,7 +3,8 @@
 Four entries, with the same convolutions. A sigma-VAE finds the scale of its normal
 likelihood by itself. A beta-VAE has it fixed at 0.1, and beta = 4, so that it is
 expected to use fewer latents. Likelihoods are densities of pixels in [0, 1]. The images
-are for non-commercial research only, and take 8 GB of memory with all their copies.
+are for non-commercial research only; with all copies they take an estimated 8 GB of
+memory.
 """
 
 import dataclasses
