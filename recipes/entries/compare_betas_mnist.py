@@ -16,10 +16,11 @@ import zoo
 from recipes import datasets, figures
 from recipes.runs import Run, evaluation_images, write_json
 
-EPOCHS = 10
+EPOCHS = 5
 SHAPE, BATCH_SIZE = (28, 28, 1), 128
 LATENT_DIMS = (12, 128)
 BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+COLUMNS = ("", "", "reconstructed", "", "", "", "", "", "samples", "", "", "")
 TRAVERSED = 4.0  # the beta whose latents are drawn
 
 
@@ -30,7 +31,8 @@ def train(run: Run) -> None:
     folder.mkdir(exist_ok=True)
     results = []
     for latent_dim in LATENT_DIMS:
-        made = {"data": test[:12]}
+        blank = np.ones_like(test[:6])  # samples are of no image
+        made = {"data": np.concatenate([test[:6], blank])}
         for beta in BETAS:
             print(f"{latent_dim} latents, beta {beta:g}")
             model = fit(run, data, latent_dim, beta)
@@ -41,7 +43,7 @@ def train(run: Run) -> None:
             if beta == TRAVERSED:
                 moved = figures.traversal(model, test[:1000])
                 figures.save(moved, folder / f"traversal_{latent_dim}.png")
-        images = figures.grid(list(made.values()), list(made))
+        images = figures.grid(list(made.values()), list(made), COLUMNS)
         figures.save(images, folder / f"images_{latent_dim}.png")
     write_json(run.folder / "results.json", results)
     curve = figures.rate_distortion(curves(results))
