@@ -575,6 +575,23 @@ def test_the_rates_of_hierarchies_are_drawn_as_recorded(tmp_path, monkeypatch):
     assert texts(drawn[0])[3] == ["z_5", "z_4", "z_3", "z_2", "z_1"]
 
 
+def test_rate_and_distortion_lie_on_lines_of_equal_elbo():
+    points = [(0.5, 30.0, 70.0), (1.0, 25.0, 74.0), (4.0, 10.0, 110.0)]
+    (axes,) = figures.rate_distortion({"8 latents": points}).axes
+    curve, *dotted = axes.lines
+    np.testing.assert_array_equal(curve.get_xydata(), [point[1:] for point in points])
+    assert [text.get_text() for text in axes.texts] == ["0.5", "1", "4"]
+    totals = [sum(line.get_xy1()) for line in dotted]
+    assert totals
+    assert all(
+        line.get_slope() == -1 and not sum(line.get_xy1()) % 20 for line in dotted
+    )
+    edges = [min(axes.get_xlim()) + min(axes.get_ylim())]
+    edges.append(max(axes.get_xlim()) + max(axes.get_ylim()))
+    assert edges[0] <= min(totals) < edges[0] + 20
+    assert edges[1] - 20 <= max(totals) < edges[1]
+
+
 @one_entry
 @pytest.mark.parametrize("damaged", [True, False])
 def test_a_message_is_shown_to_the_letter(

@@ -49,22 +49,26 @@ def layer_rates(models: dict[str, Sequence[float]]) -> Figure:
 def rate_distortion(curves: dict[str, Sequence[tuple[float, float, float]]]) -> Figure:
     """Distortion against rate in nats: points (beta, rate, distortion) by curve.
 
-    Dotted are lines of equal ELBO = -(rate + distortion), ten nats from one another.
+    Beside each point is its beta. Dotted are lines of equal rate + distortion, which is
+    -ELBO, 20 nats apart.
     """
     figure = Figure(figsize=(5.6, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for name, points in curves.items():
+    axes.margins(0.1)
+    for i, (name, points) in enumerate(curves.items()):
         _, rates, distortions = zip(*points)
         (line,) = axes.plot(rates, distortions, "o-", markersize=4, label=name)
-        style = {"color": line.get_color(), "fontsize": 8}
+        side = -1 if i % 2 == 0 else 1  # those of two curves do not meet
+        style = {"color": line.get_color(), "fontsize": 8, "ha": "center"}
+        style |= {"va": "center", "textcoords": "offset points"}
         for beta, *place in points:
-            offset = {"xytext": (5, 5), "textcoords": "offset points"}
-            axes.annotate(f"{beta:g}", place, **offset, **style)
+            axes.annotate(f"{beta:g}", place, xytext=(8 * side, 7 * side), **style)
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    for total in np.arange(20 * np.ceil((left + low) / 20), right + high, 20):
+        line = axes.axline((0, total), slope=-1, color="grey", lw=0.6, ls=":", zorder=0)
+    line.set_label("equal ELBO, 20 nats apart")
+    axes.set(xlim=(left, right), ylim=(low, high))
     axes.set(xlabel="rate, nats per image", ylabel="distortion, nats per image")
-    low, high = axes.get_xlim(), axes.get_ylim()
-    for elbo in np.arange(np.floor((low[0] + high[0]) / 10) * 10, low[1] + high[1], 20):
-        axes.axline((0, elbo), slope=-1, color="grey", lw=0.6, ls=":", zorder=0)
-    axes.set(xlim=low, ylim=high)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, title="beta beside its point", alignment="left")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
