@@ -71,8 +71,9 @@ def table(results: list[dict]) -> Table:
     title = f"Test images, nats; NLL of {IMAGES}, {NUM_IMPORTANCE_SAMPLES} samples each"
     result = Table(title=title)
     columns = ("nll", "elbo", "rate", "distortion")
-    for column in ("networks", *columns, "active units", "parameters"):
-        result.add_column(column, justify="left" if column == "networks" else "right")
+    for column in ("networks", *columns, "active\nunits", "parameters"):
+        justify = "left" if column == "networks" else "right"
+        result.add_column(column, justify=justify, no_wrap=True)
     for row in results:
         numbers = (f"{row[column]:.2f}" for column in columns)
         units, parameters = row["active_units"][0], f"{row['parameters']:,}"
