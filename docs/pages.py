@@ -20,7 +20,7 @@ COPIED = (
 )
 NOTEBOOKS = ("first_vae", "own_variant", "entry_to_endpoint")
 PAPERS = (ROOT / "zoo" / "vae.py", *sorted(ROOT.glob("zoo/variants/[a-z]*.py")))
-TOOLS = ("datasets", "pipelines", "streaming", "figures", "runs", "publish")
+TOOLS = ("datasets", "pipelines", "streaming", "runs", "publish")
 LINK = re.compile(r"(?<=\]\()[^)#\s]+")
 
 
@@ -117,6 +117,7 @@ def reference() -> dict[str, str]:
     """A page for each room of the zoo, and for what makes entries."""
     rooms = [p for p in sorted((ROOT / "zoo").iterdir()) if p not in PAPERS]
     rooms += [ROOT / "recipes" / f"{tool}.py" for tool in TOOLS]
+    rooms += [ROOT / "recipes" / "figures"]
     pages = {}
     for path in rooms:
         package = (path / "__init__.py").exists() and path.name != "variants"

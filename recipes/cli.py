@@ -169,14 +169,14 @@ def figures(
         Path | None, typer.Option(help="Folder; by default the entry's own figures/.")
     ] = None,
 ) -> None:
-    """Draw an entry's samples, reconstructions, traversal and latent space as PNG."""
-    start_tensorflow()
-    import zoo
-    from recipes import figures, publish
+    """Draw an entry's samples, reconstructions, interpolations and latents as PNG.
 
-    data, test = publish.test_images(zoo.presets.read_metadata(path))
-    folder = output or zoo.presets.find(path) / "figures"
-    for file in figures.draw(zoo.load(path), data, test, folder):
+    Its card shows them.
+    """
+    start_tensorflow()
+    from recipes import publish
+
+    for file in publish.redraw(path, output):
         console.print(str(file), highlight=False)
 
 
@@ -263,13 +263,14 @@ def explore(
 def results() -> None:
     """Compare the entries on binarised MNIST with each other and with their papers.
 
-    Writes the table of docs/results.md, and its picture, anew from the records.
+    Writes the table and the pictures of docs/results.md anew from the records.
     """
+    start_tensorflow()
     from recipes import comparison
 
     rows = comparison.rows()
     console.print(comparison.table(rows))
-    for file in comparison.update(rows):
+    for file in (*comparison.update(rows), comparison.draw_layer_rates()):
         console.print(str(file), highlight=False)
 
 

@@ -13,6 +13,12 @@ ROOT = Path(__file__).parent.parent
 PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.png"
 START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
 MNIST = {"name": "mnist", "binarise": True}
+HIERARCHIES = {  # records of models with the same layers
+    "recipes/results/hierarchical_vae_mnist": "plain, 20 epochs",
+    "recipes/results/hierarchical_vae_bn_mnist": "plain, batch norm, warm-up",
+    "recipes/results/ladder_vae_mnist_20_epochs": "ladder, 20 epochs",
+    "saved_models/ladder_vae_mnist": "ladder, 1200 epochs",
+}
 TITLES = ("entry", "parameters", "minutes", "epochs", "-ELBO", "NLL [samples]")
 TITLES += ("published", "gap")
 DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper edge
@@ -160,3 +166,17 @@ def update(rows: list[Row]) -> list[Path]:
     PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
     draw(rows).savefig(PICTURE, metadata={"Description": text})
     return [PAGE, PICTURE]
+
+
+def draw_layer_rates() -> Path:
+    """Draws the recorded rates of the hierarchies, layer by layer."""
+    from recipes import figures  # which starts TensorFlow
+
+    rates = {}
+    for folder, name in HIERARCHIES.items():
+        record = json.loads((ROOT / folder / "metadata.json").read_text())
+        rates[name] = record["metrics"]["layer_rates"]["value"]
+    file = ROOT / "recipes" / "results" / "layer_rates" / "layer_rates.png"
+    file.parent.mkdir(exist_ok=True)
+    figures.save(figures.layer_rates(rates), file)
+    return file

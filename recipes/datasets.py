@@ -71,6 +71,7 @@ class Dataset:
         licence: licence of the images.
         source: where the images come from, such as `"TFDS mnist 3.0.1"`.
         checksum: sha256 over the bytes of `train`, `validation` and `test`.
+        image_size: as `load` was told, so that it loads the same images again.
         factors: what the images were drawn from, `[N, F]` int32 for each split by its
             name; None where that is not known.
         factor_sizes: how many values each factor has, by its name, in their order.
@@ -85,6 +86,7 @@ class Dataset:
     licence: str
     source: str
     checksum: str
+    image_size: int | None
     factors: dict[str, np.ndarray] | None = None
     factor_sizes: dict[str, int] | None = None
 
@@ -175,7 +177,9 @@ def load(
     check_image_size(image_size)
     if isinstance(source, np.ndarray):
         splits = own_images.split_array(source, labels, image_size)
-        return _dataset("array", splits, licence="unknown", source="NumPy array")
+        return _dataset(
+            "array", splits, image_size, licence="unknown", source="NumPy array"
+        )
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
             "`source` must be a name, a folder or an array. Received: source of type "
@@ -204,7 +208,12 @@ def _from_folder(folder: Path, image_size: int | None) -> Dataset:
     splits, classes = own_images.split_folder(folder, image_size)
     source = f"folder {folder}"
     return _dataset(
-        folder.name, splits, licence="unknown", source=source, classes=classes
+        folder.name,
+        splits,
+        image_size,
+        licence="unknown",
+        source=source,
+        classes=classes,
     )
 
 
@@ -234,6 +243,7 @@ def _from_tfds(builder, image_size, local_dir) -> Dataset:
     return _dataset(
         info.full_name.rsplit("/", 1)[0],  # with its configuration, less its version
         splits,
+        image_size,
         licence=_LICENCES.get(builder.name, licence),
         source=f"TFDS {info.full_name.replace('/', ' ')}",
         classes=_classes(builder),
@@ -282,6 +292,7 @@ def _from_digits(image_size: int | None) -> Dataset:
     return _dataset(
         "digits",
         {"train": train, "validation": validation, "test": test},
+        image_size,
         licence=_LICENCES["digits"],
         source="scikit-learn digits",
         classes=tuple(map(str, digits.target_names)),
@@ -293,6 +304,7 @@ def _from_photos(image_size: int | None) -> Dataset:
     return _dataset(
         "photo_patches",
         {name: (images, None) for name, images in splits.items()},
+        image_size,
         licence=_LICENCES["photo_patches"],
         source="scikit-learn sample images",
     )
@@ -306,6 +318,7 @@ def _from_sprites(image_size: int | None) -> Dataset:
     data = _dataset(
         "sprites",
         {name: (images, table[:, 0]) for name, (images, table) in parts.items()},
+        image_size,
         licence=_LICENCES["sprites"],
         source="Drawn by recipes.sprites",
         classes=tuple(sprites.SHAPES),
@@ -315,7 +328,13 @@ def _from_sprites(image_size: int | None) -> Dataset:
 
 
 def _dataset(
-    name: str, splits: dict, *, licence: str, source: str, classes=None
+    name: str,
+    splits: dict,
+    image_size: int | None,
+    *,
+    licence: str,
+    source: str,
+    classes=None,
 ) -> Dataset:
     images = {split: splits[split][0] for split in _SPLITS}
     digest = hashlib.sha256()
@@ -330,6 +349,7 @@ def _dataset(
         licence=licence,
         source=source,
         checksum=digest.hexdigest(),
+        image_size=image_size,
     )
 
 

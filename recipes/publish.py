@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ import zoo
 import zoo.evaluation
 import zoo.serving
 from recipes import datasets, figures
+from recipes.cards import card, serving_note, show
 from recipes.runs import Run, evaluation_images, write_json
-from recipes.tables import shown
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
 RARITY_IMAGES = 10_000  # training images that `anomaly_score` compares with
@@ -47,14 +46,15 @@ def publish(
     Returns:
         The entry's folder.
     """
-    protocol = {"name": data.name, "binarise": binarise}
     images = evaluation_images(data.test, binarise)
     measured = images[: run.test_images]
     print(f"\nTest: {len(measured)} images")
     metadata = {
-        "recipe": run.name,
+        "recipe": run.recipe or run.name,
         "data": {
-            **protocol,
+            "name": data.name,
+            "image_size": data.image_size,
+            "binarise": binarise,
             "source": data.source,
             "licence": data.licence,
             "checksum": data.checksum,
@@ -75,8 +75,7 @@ def publish(
     drawn = figures.draw(model, data, images, entry / "figures", run.history)
     export(model, entry, metadata)
     metadata = zoo.presets.read_metadata(entry)
-    pictures = [file.stem for file in drawn if file.stem != "history"]
-    (entry / "README.md").write_text(card(run.name, about, metadata, pictures, sample))
+    (entry / "README.md").write_text(card(run.name, about, metadata, drawn, sample))
     return entry
 
 
@@ -102,6 +101,24 @@ def republish(path: str | os.PathLike) -> Path:
     notes = serving_note(before), serving_note(after)
     file.write_text(file.read_text().replace(*notes))
     return entry
+
+
+def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
+    """Draws a finished entry's pictures anew, in another folder or for its card.
+
+    Returns:
+        The pictures' files; that of its training history stays as it is.
+
+    Raises:
+        ValueError: if the entry is damaged, names no data set, or it is another here.
+    """
+    entry, model = zoo.presets.find(path), zoo.load(path)
+    data, images = test_images(zoo.presets.read_metadata(entry))
+    drawn = figures.draw(model, data, images, folder or entry / "figures")
+    if folder is None:
+        file = entry / "README.md"
+        file.write_text(show(drawn, file.read_text()))
+    return drawn
 
 
 def export(model: zoo.GenerativeModel, entry: Path, metadata: dict) -> None:
@@ -196,13 +213,14 @@ def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:
     """
     if "data" not in metadata:
         raise ValueError("This entry was not made by a recipe: it names no data set.")
-    data = datasets.load(metadata["data"]["name"])
-    if data.checksum != metadata["data"]["checksum"]:
+    record = metadata["data"]
+    data = datasets.load(record["name"], image_size=record.get("image_size"))
+    if data.checksum != record["checksum"]:
         raise ValueError(
             f"The images of {data.name} here are not those the entry was trained on. "
             f"Received: checksum={data.checksum}"
         )
-    return data, evaluation_images(data.test, metadata["data"]["binarise"])
+    return data, evaluation_images(data.test, record["binarise"])
 
 
 def describe_machine() -> dict:
@@ -222,78 +240,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.machine()
-
-
-def card(
-    name: str,
-    about: str,
-    metadata: dict,
-    drawn: Sequence[str],
-    sample: str | None = None,
-) -> str:
-    """The model card: what, how, results with their protocol, pictures, limits."""
-    metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
-    rows = "\n".join(
-        f"| {metric} | {shown(figure['value'])} | {figure['unit']} | "
-        f"{figure['protocol']} |"
-        for metric, figure in metrics.items()
-    )
-    pictures = "\n\n".join(f"![{name}](figures/{name}.png)" for name in drawn)
-    sample = sample or "images = model.sample(16, seed=0)"
-    if "label" in data.get("given", ()):
-        sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
-    if "low" in data.get("given", ()):
-        sample = 'images = model.sample(len(low), {"low": low}, seed=0)'
-    binarised = "binarised" if data["binarise"] else "in [0, 1]"
-    return f"""# {name}
-
-{about.strip()}
-
-## Use
-```python
-import zoo
-
-model = zoo.load("{name}")  # a zoo.{metadata["class"]}
-{sample}
-```
-{serving_note(metadata)}
-
-## Results
-| metric | value | unit | protocol |
-|---|---|---|---|
-{rows}
-
-## Training
-`python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
---seed {metadata["seed"]}`: {metadata["seconds"]} s on {machine["cores"]} cores
-({machine["processor"]}), {metadata["parameters"]:,} parameters. Validation
-images were held out of the training set; the test set chose nothing.
-
-## Data
-{data["source"]}, {binarised}; licence of the images: {data["licence"]}. Training images
-are drawn anew from their values at every step where they are binarised; validation
-and test images are drawn once, with a fixed seed.
-
-## Pictures
-{pictures}
-
-## Limits
-It knows this data set's images, centred and of this size, and nothing else. Likelihoods
-of other images say nothing about how natural they are.
-"""
-
-
-def serving_note(metadata: dict) -> str:
-    """What a card says of `serving/`."""
-    note = "`serving/` is a SavedModel for TensorFlow Serving: its `model_base_path`."
-    if "rarity" not in metadata:
-        return note
-    table = metadata["rarity"]
-    how = "by exact log p(x)"
-    if table["num_importance_samples"]:
-        how = f"by {table['num_importance_samples']} importance samples each"
-    compared = f"{table['images']} training images, {how}."
-    return f"{note}\nIts `anomaly_score` compares with {compared}"
 
 
 def figure(value, unit: str, protocol: str, **more) -> dict:

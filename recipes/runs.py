@@ -36,13 +36,14 @@ class Run:
     """A recipe's settings and its folder.
 
     Attributes:
-        name: name of the recipe and of the entry it makes.
+        name: name of the entry and, where `recipe` is None, of the recipe.
         folder: where everything is written.
         epochs: passes over the training images.
         seed: of the weights, the batches and the noise.
         num_importance_samples: importance samples per image of the final test NLL; 0
             for none, where it would take too long.
         test_images: how many test images it is measured on, None for all.
+        recipe: name of the recipe, where it makes several entries.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Run:
     seed: int
     num_importance_samples: int = 500
     test_images: int | None = None
+    recipe: str | None = None
 
     def __post_init__(self):
         self.folder = Path(self.folder)

@@ -17,13 +17,25 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import zoo
-from recipes import cli, datasets, demo, figures, publish, runs
+from recipes import (
+    cards,
+    cli,
+    comparison,
+    datasets,
+    demo,
+    figures,
+    publish,
+    runs,
+)
+from recipes.figures import latents
 from recipes.tables import shown
 from tests import configs, digits_run, small_models
 from tests.serving_gate import read_meta_graph
+from zoo.draws import ACTIVE
 
 ROOT = Path(__file__).parent.parent
 RUN = [sys.executable, ROOT / "tests" / "digits_run.py"]
@@ -155,7 +167,8 @@ def test_an_entry_is_complete(entry):
     assert (entry / "serving" / "1" / "saved_model.pb").exists()
     drawn = {file.stem for file in (entry / "figures").glob("*.png")}
     assert drawn == {
-        "samples", "reconstructions", "traversal", "latent_space", "history"
+        "samples", "reconstructions", "interpolation", "traversal", "latent_space",
+        "history",
     }  # fmt: skip
     metrics = json.loads((entry / "metadata.json").read_text())["metrics"]
     total = metrics["rate"]["value"] + metrics["distortion"]["value"]
@@ -280,15 +293,26 @@ def test_figures_and_export_write_where_told(entry, tmp_path):
 
 @pytest.mark.slow
 @one_entry
+def test_a_card_shows_what_is_drawn_anew(entry):
+    text = (entry / "README.md").read_text()
+    drawn = [entry / "figures" / f"{name}.png" for name in ("samples", "history")]
+    shown = cards.show(drawn, text)
+    assert re.findall(r"!\[.*", shown) == ["![samples](figures/samples.png)"]
+    places = re.findall(r"figures/(\w+).png", text)
+    drawn = [entry / "figures" / f"{name}.png" for name in places]
+    assert cards.show(drawn, shown) == text
+
+
+@one_entry
 def test_an_older_entry_is_exported_anew_with_its_weights(entry, tmp_path):
     old = shutil.copytree(entry, tmp_path / entry.name)
     metadata = zoo.presets.read_metadata(old)
     table, images = metadata.pop("rarity"), metadata["data"]["name"]
     assert table["images"] == len(datasets.load(images).train)
     assert "compares with" in (old / "README.md").read_text()
-    note = publish.serving_note(metadata)
+    note = cards.serving_note(metadata)
     card = (old / "README.md").read_text()
-    card = card.replace(publish.serving_note(metadata | {"rarity": table}), note)
+    card = card.replace(cards.serving_note(metadata | {"rarity": table}), note)
     (old / "README.md").write_text(card)
     (old / "metadata.json").write_text(json.dumps(metadata))
     (old / "serving" / "2").mkdir()
@@ -422,12 +446,41 @@ def test_a_grid_takes_images_as_they_are_loaded():
         figures.grid(images)
 
 
+def test_grey_pictures_are_kept_to_the_level_in_half_the_bytes(tmp_path):
+    rows = list(configs.BINARY[:20].reshape(2, 10, *configs.BINARY.shape[1:]))
+    figure = figures.grid(rows, ["a", "b"])
+    figures.save(figure, tmp_path / "grey.png")
+    with Image.open(tmp_path / "grey.png") as picture:
+        assert picture.mode == "L"
+        shown = np.asarray(picture.convert("RGBA"))
+    np.testing.assert_array_equal(shown, figures.as_array(figure))
+    figure.axes[0].set_title("red", color="red")
+    figures.save(figure, tmp_path / "red.png")
+    with Image.open(tmp_path / "red.png") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_an_interpolation_goes_from_image_to_image():
+    """From the reconstruction of the left one to that of the right one."""
+    model, images = configs.build(), configs.BINARY[:4]
+    (axes,) = figures.interpolation(model, images, steps=3).axes
+    shown = np.split(axes.images[0].get_array(), 2)  # rows
+    made = model.reconstruct(images).numpy()[..., 0]
+    for row, left, right in ((shown[0], 0, 1), (shown[1], 2, 3)):
+        first, before, _, after, last = np.split(row, 5, axis=1)
+        np.testing.assert_array_equal(first, images[left, ..., 0])
+        np.testing.assert_array_equal(last, images[right, ..., 0])
+        np.testing.assert_allclose(before, made[left], atol=1e-5)  # in other batches
+        np.testing.assert_allclose(after, made[right], atol=1e-5)
+
+
 def texts(figure):
-    """Title, axis labels and tick labels of a figure."""
+    """Titles, axis labels and tick labels of a figure."""
     (axes,) = figure.axes
     both = axes.get_xticklabels(), axes.get_yticklabels()
     ticks = [[label.get_text() for label in labels] for labels in both]
-    return axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *ticks
+    title = figure.get_suptitle() or axes.get_title()
+    return title, axes.get_xlabel(), axes.get_ylabel(), *ticks
 
 
 def test_a_traversal_says_which_latent_moves_where_and_its_rate():
@@ -436,11 +489,50 @@ def test_a_traversal_says_which_latent_moves_where_and_its_rate():
     normal = model.posterior(model.encoder(images)).distribution
     mean, sigma = normal.loc.numpy(), normal.scale.numpy()
     rates = 0.5 * (mean**2 + sigma**2 - 1 - 2 * np.log(sigma)).mean(axis=0)
-    order = figures.most_active(mean, 10)
+    order = np.argsort(-mean.var(axis=0))
+    assert mean.var(axis=0).min() > ACTIVE
     assert rows == [f"z[{i}]  {rates[i]:.2f} nats" for i in order]
     np.testing.assert_allclose(list(map(float, columns)), np.linspace(-3, 3, 11))
-    assert title.startswith(f"One code in z (rate {rates.sum():.1f} nats)")
-    assert below == "value of the row's dimension"
+    said = f"One code in z (rate {rates.sum():.1f} nats): {len(order)} active latents"
+    assert title == f"{said}, one per row"
+    assert below == "value of the row's latent"
+
+
+HALVES = np.zeros((64, 8, 8, 1), np.float32)
+HALVES[32:, 0, 0] = 1.0
+
+
+def of_variances(*variances):
+    """A model whose codes have these variances over `HALVES`."""
+    model = zoo.VAE(
+        zoo.networks.dense_encoder((8, 8, 1), units=()),
+        zoo.networks.dense_decoder(len(variances), (8, 8, 1), units=(4,)),
+        latent_dim=len(variances),
+    )
+    kernel, bias = (np.zeros(w.shape) for w in model.posterior_head.weights)
+    kernel[0, : len(variances)] = 2 * np.sqrt(variances)  # that of the pixel is 1/4
+    model.posterior_head.set_weights([kernel, bias])
+    return model
+
+
+def test_a_traversal_counts_dead_latents_and_draws_none():
+    model = of_variances(0.04, 0.0, 4.0, 0.005, 1.0)
+    title, *_, rows = texts(figures.traversal(model, HALVES))
+    assert [row.split("  ")[0] for row in rows] == ["z[2]", "z[4]", "z[0]"]
+    assert "3 active latents, one per row\n2 dead" in title
+    title, *_, rows = texts(figures.traversal(model, HALVES, rows=2))
+    assert [row.split("  ")[0] for row in rows] == ["z[2]", "z[4]"]
+    assert "2 of 3 active latents, one per row\n2 dead" in title
+
+
+def test_a_traversal_without_active_latents_is_the_image_alone():
+    model = of_variances(0.005, 0.0)
+    figure = figures.traversal(model, HALVES)
+    title, _, _, columns, rows = texts(figure)
+    assert title.endswith("none of 2 latents is active")
+    assert columns == rows == []
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_allclose(shown, model.reconstruct(HALVES[:1])[0, ..., 0], 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -460,22 +552,67 @@ def test_a_traversal_says_which_latent_moves_where_and_its_rate():
     ],
     ids=["layers", "mixture", "no rate"],
 )
-def test_pictures_of_latents_name_the_layer(build, title, row):
+def test_pictures_of_latents_name_the_layer(build, title, row, monkeypatch):
+    monkeypatch.setattr(latents, "ACTIVE", 0.0)  # untrained codes vary little
     model, images = build(), configs.BINARY[:64]
     moved, *_, rows = texts(figures.traversal(model, images))
-    assert re.fullmatch(f"One code in {title}: each row moves one dimension", moved)
+    assert re.match(rf"One code in {title}: \d active latents, one per row", moved)
     assert all(re.fullmatch(row, text) for text in rows)
-    shown, first, second, *_ = texts(
+    shown, first, second, *ticks = texts(
         figures.latent_space(model, images, configs.LABELS[:64])
     )
-    assert re.fullmatch(f"Codes of 64 images in {title}", shown)
     name = title.split(" ")[0]
     if model.latent_fields[name].shape == (2,):
+        assert re.fullmatch(f"Codes of 64 images in {title}", shown)
         assert (first, second) == (f"{name}[0]", f"{name}[1]")
     else:
-        said = rf"main direction of {name}, \d+% of the variance"
-        assert re.fullmatch(f"first {said}", first)
-        assert re.fullmatch(f"second {said}", second)
+        said = "t-SNE: near codes stay near, axes have no units"
+        assert re.fullmatch(f"Codes of 64 images in {title}\n{said}", shown)
+        assert (first, second, *ticks) == ("", "", [], [])
+
+
+def test_a_map_keeps_near_codes_near_and_is_the_same_again():
+    draws = np.random.default_rng(0)
+    centres = np.repeat(10 * np.eye(5, dtype=np.float32)[:3], 20, axis=0)
+    codes = centres + draws.normal(size=centres.shape).astype(np.float32)
+    places = latents.neighbours(codes)
+    np.testing.assert_array_equal(places, latents.neighbours(codes))
+    distances = np.square(places[:, None] - places).sum(axis=-1)
+    nearest = np.argsort(distances, axis=1)[:, 1:6]  # after itself
+    group = np.arange(60) // 20
+    assert (group[nearest] == group[:, None]).all()
+
+
+def test_the_rates_of_hierarchies_are_drawn_as_recorded(tmp_path, monkeypatch):
+    for place in comparison.HIERARCHIES:
+        record = json.loads((ROOT / place / "metadata.json").read_text())
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "metadata.json").write_text(json.dumps(record))
+    drawn = []
+    monkeypatch.setattr(comparison, "ROOT", tmp_path)
+    monkeypatch.setattr(figures, "save", lambda figure, file: drawn.append(figure))
+    comparison.draw_layer_rates()
+    (axes,) = drawn[0].axes
+    heights = [[bar.get_height() for bar in bars] for bars in axes.containers]
+    assert heights[-1] == record["metrics"]["layer_rates"]["value"]
+    assert texts(drawn[0])[3] == ["z_5", "z_4", "z_3", "z_2", "z_1"]
+
+
+def test_rate_and_distortion_lie_on_lines_of_equal_elbo():
+    points = [(0.5, 30.0, 70.0), (1.0, 25.0, 74.0), (4.0, 10.0, 110.0)]
+    (axes,) = figures.rate_distortion({"8 latents": points}).axes
+    curve, *dotted = axes.lines
+    np.testing.assert_array_equal(curve.get_xydata(), [point[1:] for point in points])
+    assert [text.get_text() for text in axes.texts] == ["0.5", "1", "4"]
+    totals = [sum(line.get_xy1()) for line in dotted]
+    assert totals
+    assert all(
+        line.get_slope() == -1 and not sum(line.get_xy1()) % 20 for line in dotted
+    )
+    edges = [min(axes.get_xlim()) + min(axes.get_ylim())]
+    edges.append(max(axes.get_xlim()) + max(axes.get_ylim()))
+    assert edges[0] <= min(totals) < edges[0] + 20
+    assert edges[1] - 20 <= max(totals) < edges[1]
 
 
 @one_entry

@@ -63,7 +63,7 @@ def train(run: Run) -> None:
             if seed == run.seed:
                 picture = figures.traversal(model, test[:1000])
                 slug = re.sub(r"\W+", "_", name).lower()
-                picture.savefig(folder / f"traversal_{slug}.png")
+                figures.save(picture, folder / f"traversal_{slug}.png")
             (codes,) = zoo.evaluation.encode(model, test)
             scores = zoo.evaluation.disentanglement(codes, data.factors["test"])
             info = zoo.evaluation.information(model, test)

@@ -12,7 +12,6 @@ from recipes.runs import evaluation_images
 from zoo.checks import require
 
 SLIDERS = 10
-ACTIVE = 0.01  # variance of a code above which a latent is active
 CODED = 1000  # test images whose codes say which latents are active, and how far
 SAMPLES = 40
 STEPS = 9  # of an interpolation, its ends included
@@ -76,11 +75,9 @@ class Explorer:
         if self.codes is None:
             return []
         low, high = self.codes.min(axis=0), self.codes.max(axis=0)
-        variance = self.codes.var(axis=0)
         return [
             {"dimension": int(i), "low": float(low[i]), "high": float(high[i])}
             for i in figures.most_active(self.codes, SLIDERS)
-            if variance[i] > ACTIVE
         ]
 
     def map(self) -> dict | None:

@@ -1,0 +1,74 @@
+"""Numbers as curves and bars: training, rates of layers, rate and distortion."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def history(epochs: Sequence[dict]) -> Figure:
+    """ELBO, rate and distortion, or log p(x), of training and validation by epoch."""
+    known = ("elbo", "rate", "distortion", "log_prob")
+    names = [name for name in known if name in epochs[0]]
+    figure = Figure(figsize=(3 * len(names), 2.8), dpi=150, layout="constrained")
+    checked = [i for i, epoch in enumerate(epochs) if f"val_{names[0]}" in epoch]
+    for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names):
+        for label, key, where in (
+            ("training", name, range(len(epochs))),
+            ("validation", f"val_{name}", checked),
+        ):
+            values = [epochs[i][key] for i in where]
+            axes.plot([i + 1 for i in where], values, label=label)
+        axes.set(title=name, xlabel="epoch", ylabel="nats per image")
+        axes.legend(frameon=False)
+    return figure
+
+
+def layer_rates(models: dict[str, Sequence[float]]) -> Figure:
+    """The rate of each layer in nats, top first, as bars beside those of other models.
+
+    All have as many layers; the bottom one is z_1.
+    """
+    figure = Figure(figsize=(7, 3), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / len(models)
+    for i, (name, rates) in enumerate(models.items()):
+        places = np.arange(len(rates)) + (i - (len(models) - 1) / 2) * width
+        label = f"{name} ({sum(rates):.1f} in all)"
+        heights = np.maximum(rates, 0.0)  # estimates of 0 may lie below it
+        bars = axes.bar(places, heights, width, label=label)
+        axes.bar_label(bars, fmt="%.1f", fontsize=6)
+    names = [f"z_{i}" for i in range(len(rates), 0, -1)]
+    axes.set_xticks(range(len(names)), names)
+    axes.set(ylabel="rate, nats per image", xlabel="layer, the top one first")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def rate_distortion(curves: dict[str, Sequence[tuple[float, float, float]]]) -> Figure:
+    """Distortion against rate in nats: points (beta, rate, distortion) by curve.
+
+    Beside each point is its beta. Dotted are lines of equal rate + distortion, which is
+    -ELBO, 20 nats apart.
+    """
+    figure = Figure(figsize=(5.6, 4.4), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    axes.margins(0.1)
+    for i, (name, points) in enumerate(curves.items()):
+        _, rates, distortions = zip(*points)
+        (line,) = axes.plot(rates, distortions, "o-", markersize=4, label=name)
+        side = -1 if i % 2 == 0 else 1  # those of two curves do not meet
+        style = {"color": line.get_color(), "fontsize": 8, "ha": "center"}
+        style |= {"va": "center", "textcoords": "offset points"}
+        for beta, *place in points:
+            axes.annotate(f"{beta:g}", place, xytext=(8 * side, 7 * side), **style)
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    for total in np.arange(20 * np.ceil((left + low) / 20), right + high, 20):
+        line = axes.axline((0, total), slope=-1, color="grey", lw=0.6, ls=":", zorder=0)
+    line.set_label("equal ELBO, 20 nats apart")
+    axes.set(xlim=(left, right), ylim=(low, high))
+    axes.set(xlabel="rate, nats per image", ylabel="distortion, nats per image")
+    axes.legend(frameon=False, title="beta beside its point", alignment="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

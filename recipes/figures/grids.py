@@ -1,0 +1,150 @@
+"""Images side by side: any of them, samples, reconstructions, ways between them."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from PIL import Image
+
+import zoo
+
+
+def grid(
+    rows: Sequence[np.ndarray],
+    labels: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    width: float = 0.5,
+) -> Figure:
+    """Images `[columns, H, W, C]` per row, side by side without gaps.
+
+    They are floats, of which what lies outside of [0, 1] is cut off, or uint8, and
+    `width` inches wide. Rows may have `labels` on their left, and `columns` theirs
+    below.
+
+    Raises:
+        ValueError: if a row is not as above.
+    """
+    rows = [np.asarray(row) for row in rows]
+    rows = [np.clip(row / 255 if row.dtype == np.uint8 else row, 0, 1) for row in rows]
+    for row in rows:
+        if row.ndim != 4:
+            raise ValueError(
+                "`rows` must be a list of images [columns, H, W, C]: `[images]` is one "
+                f"row. Received: a row of shape {row.shape}"
+            )
+    h, w, channels = rows[0].shape[1:]
+    mosaic = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+    size = (
+        width * len(rows[0]) + 0.12 * max(map(len, labels), default=0),
+        width * len(rows) * h / w + 0.3 * bool(columns),
+    )
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(
+        mosaic[..., 0] if channels == 1 else mosaic, cmap="gray", vmin=0, vmax=1
+    )
+    axes.set_xticks([(i + 0.5) * w - 0.5 for i in range(len(columns))], columns)
+    axes.set_yticks([(i + 0.5) * h - 0.5 for i in range(len(labels))], labels)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def samples(
+    model: zoo.GenerativeModel,
+    count: int = 100,
+    seed: int = 0,
+    given: dict | None = None,
+) -> Figure:
+    """Means of p(x|z), z from the prior, in rows of ten; conditions go by column."""
+    told = every_class(model, count, given)
+    images = model.sample(count, told, seed=seed).numpy()
+    return grid(np.split(images, count // 10))
+
+
+def every_class(
+    model: zoo.GenerativeModel, count: int, given: dict | None = None
+) -> dict[str, np.ndarray]:
+    """All labels in turn for so many images, or the first ten of what else is `given`.
+
+    Nothing where a model asks for nothing.
+    """
+    asked, told = model.given_fields, {}
+    for name in asked.keys() & (given or {}).keys():
+        first = given[name][:10]
+        told[name] = np.resize(first, (count, *first.shape[1:]))
+    if "label" in asked:
+        classes = int(asked["label"].support[1]) + 1
+        told["label"] = np.arange(count, dtype=np.int32) % classes
+    return told
+
+
+def reconstructions(
+    model: zoo.GenerativeModel, images: np.ndarray, given: dict | None = None
+) -> Figure:
+    """Images above the means of p(x|z) at their codes."""
+    return grid([images, model.reconstruct(images, given)], ["data", "model"])
+
+
+def interpolation(
+    model: zoo.GenerativeModel, images: np.ndarray, steps: int = 9
+) -> Figure:
+    """From one image to another, by the codes on the straight line between theirs.
+
+    Each row has two of the images `[2 * rows, H, W, C]` at its ends. Between them are
+    the means of p(x|z) at `steps` codes: the first and the last are reconstructions.
+    """
+    first, last = images[::2], images[1::2]
+    between = model.interpolate(first, last, steps=steps).numpy()
+    rows = np.stack([first, *between, last], axis=1)
+    shares = [f"{share:.3g}" for share in np.linspace(0, 1, steps)]
+    figure = grid(list(rows), columns=["data", *shares, "data"])
+    title = "Straight lines between two codes"
+    return with_texts(figure, title, "share of the right image's code")
+
+
+def enlarged(
+    model: zoo.RefVAE, images: np.ndarray, given: dict, seed: int = 0
+) -> Figure:
+    """Images by column: what a model is given, and what bicubic and it make of that."""
+    low, reference, size = given["low"], given["reference"], images.shape[1:3]
+    rows = {
+        "given": tf.image.resize(low, size, "nearest"),
+        "bicubic": zoo.networks.bicubic(tf.constant(low), size),
+        "sample": model.sample(len(low), {"low": low}, seed=seed),
+        "another": model.sample(len(low), {"low": low}, seed=seed + 1),
+        "by reference": model.super_resolve(low, reference),
+        "reference": reference,
+        "data": images,
+    }
+    return grid(list(rows.values()), list(rows))
+
+
+def with_texts(figure: Figure, title: str, below: str = "") -> Figure:
+    """The grid with a title, and a text below its columns, and room for both."""
+    figure.suptitle(title, fontsize=10)
+    figure.axes[0].set_xlabel(below)
+    lines = title.split("\n")
+    width, height = figure.get_size_inches()
+    width = max(width, 0.08 * max(map(len, lines)))  # inches of a letter
+    figure.set_size_inches(width, height + 0.22 * (len(lines) + bool(below)))
+    return figure
+
+
+def as_array(figure: Figure) -> np.ndarray:
+    """A figure's pixels, `[H, W, 4]` uint8."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="rgba")
+    width, height = (round(side) for side in figure.bbox.size)
+    return np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Writes a PNG; without colours it is one of grey levels, of half the bytes."""
+    picture = Image.fromarray(as_array(figure)).convert("RGB")
+    grey = picture.convert("L")
+    colourless = np.array_equal(grey.convert("RGB"), picture)
+    (grey if colourless else picture).save(file, optimize=True)
