@@ -108,10 +108,18 @@ def rows() -> list[Row]:
 
 def table(rows: list[Row]) -> Table:
     """For the screen."""
-    result = Table(title="Test images of dynamically binarised MNIST, nats")
-    for title in TITLES:
+    title = "Test images of dynamically binarised MNIST, nats"
+    result = Table(title=title, box=None, collapse_padding=True, pad_edge=False)
+    for title, cells in zip(TITLES, zip(*(row.cells() for row in rows))):
+        # Whole in 80 columns: names in one line, numbers and their units in two.
+        first = title == "entry"
+        words = [len(word) for cell in cells for word in cell.split()]
         result.add_column(
-            escape(title), justify="left" if title == "entry" else "right"
+            escape(title),
+            justify="left" if first else "right",
+            no_wrap=first,
+            min_width=max(words, default=0),
+            overflow="fold",
         )
     for row in rows:
         result.add_row(*map(escape, row.cells()))

@@ -1,11 +1,13 @@
 """What the README and the pages of docs/ show works when pasted, in the order shown."""
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
 from recipes import cli, comparison
@@ -85,3 +87,12 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     best = axes.lines[0].get_xydata().tolist()
     assert best == [[rows[0].minutes, rows[0].nll]]
     assert len(axes.lines) == len(axes.texts) == len(rows)
+
+
+def test_the_table_of_results_is_whole_in_a_narrow_terminal():
+    rows = comparison.rows()
+    console = Console(width=80, file=io.StringIO())
+    console.print(comparison.table(rows))
+    words = set(console.file.getvalue().split())
+    for row in rows:
+        assert {word for cell in row.cells() for word in cell.split()} <= words
