@@ -113,6 +113,7 @@ def test_names_are_whole_in_a_narrow_terminal():
     )
     words = done.stdout.split()
     assert {*cli.recipe_names(), *zoo.list_presets()} <= set(words)
+    assert "…" not in done.stdout  # no class or data set is cut either
     assert done.stderr == ""  # TensorFlow's own first lines are kept away
 
 

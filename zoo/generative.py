@@ -93,7 +93,7 @@ class GenerativeModel(Model):
     def call(self, inputs, training=False):
         """Adds the terms as losses, measures the metrics and returns the output."""
         given = dict(inputs) if isinstance(inputs, dict) else {"x": inputs}
-        checks.check_names(given, self.fields)
+        checks.check_traced(given, self.fields)
         given = checks.completed(given, self.fields, tf.shape(given["x"])[0])
         seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
         others, rows = devices.sharing(), tf.shape(given["x"])[0]
