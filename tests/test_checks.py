@@ -675,6 +675,31 @@ def test_an_image_has_three_axes(kind):
         decoder((28, 28))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: zoo.networks.dense_encoder(configs.IMAGE, units=64),
+        lambda: zoo.networks.dense_decoder(4, configs.IMAGE, units=64),
+        lambda: zoo.networks.conv_encoder(configs.IMAGE, filters=64),
+        lambda: zoo.networks.residual_decoder(4, configs.IMAGE, filters=64),
+        lambda: configs.build(zoo.IAFVAE, units=64),
+        lambda: configs.build(zoo.LadderVAE, upper_dims=64, upper_units=(8,)),
+        lambda: zoo.VLAE(configs.IMAGE, latent_dims=64, units=(8,)),
+        lambda: zoo.NVAE(configs.IMAGE, groups=64),
+        lambda: zoo.VQVAE(configs.IMAGE, strides=64),
+        lambda: zoo.BIVA(configs.IMAGE, (2,), 64, 3),
+    ],
+)
+def test_one_number_where_each_layer_has_one(make):
+    with pytest.raises(ValueError, match=r"must be a tuple of .*Received: \w+=64$"):
+        make()
+
+
+def test_call_is_final():
+    with pytest.raises(ValueError, match=r"change `walk`.*Received: Own\.call"):
+        type("Own", (zoo.VAE,), {"call": lambda self, x: self.decoder(x)})
+
+
 def test_a_term_must_not_take_a_metrics_name():
     @dataclasses.dataclass(eq=False, frozen=True)
     class Taken(Objective):

@@ -1,6 +1,7 @@
 """Refuses what cannot work, early, and says what was received."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
@@ -243,6 +244,14 @@ def at_least(least: int, **counts: int) -> None:
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
         wanted = f"`{name}` must be at least {least} and a whole number."
         require(whole and count >= least, wanted, f"{name}={count!r}")
+
+
+def per_layer(**sizes) -> None:
+    """Raises a ValueError that names what is no tuple or list, one entry per layer."""
+    for name, value in sizes.items():
+        wanted = f"`{name}` must be a tuple of whole numbers, one for each layer."
+        good = isinstance(value, Sequence) and not isinstance(value, str)
+        require(good, wanted, f"{name}={value!r}")
 
 
 def not_negative(**weights) -> None:
