@@ -67,7 +67,8 @@ def list_() -> None:
     console.print(table)
     table = Table(title='Pretrained: zoo.load("NAME")')
     for column in ("name", "class", "data", "test NLL in nats [draws]", "parameters"):
-        table.add_column(escape(column), no_wrap=column == "name")
+        whole = column in ("name", "class", "parameters")
+        table.add_column(escape(column), no_wrap=whole, overflow="fold")
     for name in presets.list_presets():
         record = presets.read_metadata(name)
         table.add_row(

@@ -138,7 +138,7 @@ def test_pairs_are_no_dicts(digits):
     model, labels = configs.conditional_vae(), configs.LABELS[:64]
     pairs = tf.data.Dataset.from_tensor_slices((digits, labels)).batch(8)
     model.compile("adam", jit_compile=False)
-    with refused(model, r'"x": x, "label": y}.*Received: a pair \(x, y\)'):
+    with refused(model, r'dicts: `{"x": x, "label": y}`;.*Received: a pair \(x, y\)'):
         model.fit(pairs)
     model.fit(pairs.map(lambda x, y: {"x": x, "label": y}), verbose=0)
 
@@ -569,6 +569,16 @@ def test_a_decoder_of_probabilities(decoder):
     zoo.SigmaVAE(encoder, decoder(), configs.LATENT_DIM)  # means may be so
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu", "softmax"])
+def test_logits_are_neither_bounded_nor_of_one_sign(activation):
+    encoder, decoder = (make(configs.IMAGE) for make in configs.NETWORKS["dense"])
+    decoder = keras.Sequential(
+        [keras.Input((configs.LATENT_DIM,)), decoder, layers.Dense(8, activation)]
+    )
+    with pytest.raises(ValueError, match=f"Categorical: end it without a {activation}"):
+        zoo.VAE(encoder, decoder, configs.LATENT_DIM, likelihood=zoo.Categorical(8))
+
+
 def test_other_layers_may_follow_a_sigmoid():
     encoder = configs.NETWORKS["dense"][0](configs.IMAGE)
     probabilities = ends_in_a_sigmoid()
@@ -665,6 +675,31 @@ def test_an_image_has_three_axes(kind):
         decoder((28, 28))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: zoo.networks.dense_encoder(configs.IMAGE, units=64),
+        lambda: zoo.networks.dense_decoder(4, configs.IMAGE, units=64),
+        lambda: zoo.networks.conv_encoder(configs.IMAGE, filters=64),
+        lambda: zoo.networks.residual_decoder(4, configs.IMAGE, filters=64),
+        lambda: configs.build(zoo.IAFVAE, units=64),
+        lambda: configs.build(zoo.LadderVAE, upper_dims=64, upper_units=(8,)),
+        lambda: zoo.VLAE(configs.IMAGE, latent_dims=64, units=(8,)),
+        lambda: zoo.NVAE(configs.IMAGE, groups=64),
+        lambda: zoo.VQVAE(configs.IMAGE, strides=64),
+        lambda: zoo.BIVA(configs.IMAGE, (2,), 64, 3),
+    ],
+)
+def test_one_number_where_each_layer_has_one(make):
+    with pytest.raises(ValueError, match=r"must be a tuple of .*Received: \w+=64$"):
+        make()
+
+
+def test_call_is_final():
+    with pytest.raises(ValueError, match=r"change `walk`.*Received: Own\.call"):
+        type("Own", (zoo.VAE,), {"call": lambda self, x: self.decoder(x)})
+
+
 def test_a_term_must_not_take_a_metrics_name():
     @dataclasses.dataclass(eq=False, frozen=True)
     class Taken(Objective):
@@ -758,6 +793,37 @@ def test_what_a_keras_user_may_try(vae, digits):
     stop = keras.callbacks.TerminateOnNaN()  # one callback, everything by position
     logs = vae.fit(digits, digits, 32, 1, 0, stop, 0.0, (digits, digits)).history
     assert {"elbo", "val_elbo"} <= logs.keys()
+
+
+def test_a_call_sees_what_nobody_looked_at_before(vae, digits):
+    """Batches of a generator, and those of a data set that come after the first."""
+    raw, more = (255 * digits).astype("uint8"), np.tile(digits, (1, 1, 1, 3))
+    for data, message in (
+        (digits[..., 0], r"must have shape \[batch, 8, 8, 1\].*shape=\(64, 8, 8\)"),
+        (digits[:, :4], r"Data must have shape .* Received: shape=\(64, 4, 8, 1\)"),
+        (more, r"Data must have shape .* Received: shape=\(64, 8, 8, 3\)"),
+        (raw, r"Data must be floating point\. Received: dtype=uint8"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            vae(data)
+    with pytest.raises(ValueError, match=r"must be floating.*Received: dtype=uint8"):
+        vae.fit(((raw,) for _ in range(1)), shuffle=False, verbose=0)
+    model = configs.conditional_vae()
+    with pytest.raises(ValueError, match=r"`label` must be integers\. Received: dtype"):
+        model({"x": digits, "label": np.zeros(64, "float32")})
+
+
+def test_a_variable_is_an_array(vae, digits):
+    answer = vae.log_prob(tf.Variable(digits), num_importance_samples=2)
+    expected = vae.log_prob(digits, num_importance_samples=2)
+    np.testing.assert_array_equal(answer, expected)
+
+
+def test_a_loss_by_position_and_its_weights_are_refused(vae):
+    with pytest.raises(ValueError, match=r"its own loss.*Received: loss='mse'"):
+        vae.compile("adam", "mse")
+    with pytest.raises(ValueError, match=r"Received: loss_weights=\[2\.0\]"):
+        vae.compile("adam", loss_weights=[2.0])
 
 
 @keras.saving.register_keras_serializable("zoo_tests")

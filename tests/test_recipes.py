@@ -100,6 +100,10 @@ def test_without_samples_there_is_no_nll():
     assert "nll" not in metrics
     exact = publish.measure(small_models.RealNVP(), digits, digits.test, 0)
     assert "nll" in exact
+    assert "bits_per_dim" not in exact  # as it is a density
+    mass = publish.measure(small_models.SpatialVAE(), digits, digits.test[:8], 1)
+    bits = mass["nll"]["value"] / np.log(2) / 64
+    assert mass["bits_per_dim"]["value"] == pytest.approx(bits, rel=1e-5)
 
 
 def test_names_are_whole_in_a_narrow_terminal():
@@ -113,6 +117,7 @@ def test_names_are_whole_in_a_narrow_terminal():
     )
     words = done.stdout.split()
     assert {*cli.recipe_names(), *zoo.list_presets()} <= set(words)
+    assert "…" not in done.stdout  # no class or data set is cut either
     assert done.stderr == ""  # TensorFlow's own first lines are kept away
 
 

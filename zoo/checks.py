@@ -1,6 +1,7 @@
 """Refuses what cannot work, early, and says what was received."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
@@ -40,9 +41,9 @@ def check_arrays(data: dict, fields: dict[str, Field], rows=None) -> None:
         x = data[name] if hasattr(data[name], "dtype") else as_array(data[name], name)
         if not tf.is_symbolic_tensor(x):
             _check_array(x, "Data" if name == "x" else f"`{name}`", field)
-            rows = len(x) if rows is None else rows
+            rows = x.shape[0] if rows is None else rows
             wanted = f"`{name}` must have {rows} rows, one for each image."
-            fits = tf.is_tensor(rows) or len(x) == rows
+            fits = tf.is_tensor(rows) or x.shape[0] == rows
             require(fits, wanted, f"shape={tuple(x.shape)}")
 
 
@@ -131,6 +132,21 @@ def _check_array(x, name: str, field: Field) -> None:
     require(inside, wanted, f"values from {low:g} to {high:g}")
 
 
+def check_traced(data: dict[str, tf.Tensor], fields: dict[str, Field]) -> None:
+    """Raises a ValueError if shapes and dtypes, all that a graph knows, do not fit."""
+    check_names(data, fields)
+    for name, x in data.items():
+        field, what = fields[name], "Data" if name == "x" else f"`{name}`"
+        rank = None if x.shape.rank is None else len(field.shape) + 1
+        fits = x.shape.rank == rank and x.shape[1:].is_compatible_with(field.shape)
+        wanted = f"{what} must have shape {shown('batch', *field.shape)}."
+        require(fits, wanted, f"shape={x.shape}")
+        floating = tf.as_dtype(field.dtype).is_floating
+        wanted = f"{what} must be {'floating point' if floating else 'integers'}."
+        alike = x.dtype.is_floating == floating
+        require(alike, wanted, f"dtype={x.dtype.name}")
+
+
 def _missing_axis(shape: tuple, name: str, field: Field) -> str:
     """How rows of another shape may be mended, if it is known."""
     if field.shape and (*shape[1:], 1) == tuple(field.shape):
@@ -156,8 +172,10 @@ def check_source(source, fields: dict[str, Field]) -> None:
         refuse_weights(*source[2:])
         alone = len(source) == 1 or isinstance(source[0], dict)
         for name in fields.keys() - {"x"}:
-            pair = f'`.map(lambda x, y: {{"x": x, "{name}": y}})`'
-            require(alone, f"Data must be dicts: {pair}.", "a pair (x, y)")
+            pair = f'{{"x": x, "{name}": y}}'
+            wanted = f"Data must be dicts: `{pair}`; of a data set of pairs "
+            wanted += f"`.map(lambda x, y: {pair})`."
+            require(alone, wanted, "a pair (x, y)")
         check_source(source[0], fields)
     elif isinstance(source, keras.utils.PyDataset):
         check_source(source[0], fields)
@@ -226,6 +244,14 @@ def at_least(least: int, **counts: int) -> None:
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
         wanted = f"`{name}` must be at least {least} and a whole number."
         require(whole and count >= least, wanted, f"{name}={count!r}")
+
+
+def per_layer(**sizes) -> None:
+    """Raises a ValueError that names what is no tuple or list, one entry per layer."""
+    for name, value in sizes.items():
+        wanted = f"`{name}` must be a tuple of whole numbers, one for each layer."
+        good = isinstance(value, Sequence) and not isinstance(value, str)
+        require(good, wanted, f"{name}={value!r}")
 
 
 def not_negative(**weights) -> None:

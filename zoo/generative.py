@@ -46,6 +46,12 @@ class GenerativeModel(Model):
         self.step = self._add_counter("step")  # training steps: what schedules see
         self.calls = self._add_counter("calls")  # forward passes: fresh noise for each
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        wanted = "`call` is final, as it adds the losses: change `walk`, `terms` or "
+        wanted += "another hook."
+        checks.require("call" not in vars(cls), wanted, f"{cls.__name__}.call")
+
     # Hooks.
 
     @property
@@ -93,7 +99,7 @@ class GenerativeModel(Model):
     def call(self, inputs, training=False):
         """Adds the terms as losses, measures the metrics and returns the output."""
         given = dict(inputs) if isinstance(inputs, dict) else {"x": inputs}
-        checks.check_names(given, self.fields)
+        checks.check_traced(given, self.fields)
         given = checks.completed(given, self.fields, tf.shape(given["x"])[0])
         seed = tf.random.fold_in(seed_words(self.seed), self.calls.assign_add(1))
         others, rows = devices.sharing(), tf.shape(given["x"])[0]

@@ -6,6 +6,9 @@ import tensorflow_probability as tfp
 
 from zoo.checks import require, shown
 
+# Activations whose outputs are bounded or never negative, as no logits are.
+NO_LOGITS = "sigmoid", "hard_sigmoid", "softmax", "tanh", "relu", "relu6", "softplus"
+
 
 def refuse_networks(cls: type, first: str, received) -> None:
     """Raises a ValueError if a network comes where a class wants a shape first."""
@@ -46,12 +49,13 @@ def check_networks(model) -> None:
     of = type(likelihood).__name__
     wanted = f"`decoder` must return {shown('batch', *params)} for {of}."
     require(decoder.output_shape[1:] == params, wanted, f"{decoder.output_shape=}")
-    wanted = f"`decoder` must return logits for {of}: end it without a sigmoid."
     if getattr(likelihood, "takes_logits", False):
         low, high = range_of_outputs(decoder)
-        probabilities = 0.0 <= low < high <= 1.0
-        probabilities |= last_activation(decoder) == "sigmoid"
-        require(not probabilities, wanted, f"outputs from {low:.2g} to {high:.2g}")
+        last = last_activation(decoder)
+        name = last if last in NO_LOGITS else "sigmoid"
+        wanted = f"`decoder` must return logits for {of}: end it without a {name}."
+        bounded = 0.0 <= low < high <= 1.0 or last in NO_LOGITS
+        require(not bounded, wanted, f"outputs from {low:.2g} to {high:.2g}")
     heads = (model.posterior_head, model.latent_dim), (model.prior_head, model.top_dim)
     for head, dim in heads:
         latent_dim = getattr(head, "latent_dim", dim)

@@ -48,6 +48,7 @@ class TopDown(VAE):
         prior: Prior | None = None,
         **kwargs,
     ):
+        checks.per_layer(upper_dims=upper_dims, upper_units=upper_units)
         upper_dims, upper_units = tuple(upper_dims), tuple(upper_units)
         wanted = "`upper_dims` and `upper_units` must have one entry for each layer "
         alike, sizes = (

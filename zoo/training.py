@@ -104,12 +104,13 @@ class Trainer(internals.PipelineUser):
     def compile(
         self,
         optimizer="adam",
+        loss=None,
         *,
         steps_per_execution="auto",
         skip_non_finite=False,
         **kwargs,
     ):
-        """As in Keras; the loss is the model's own, so `loss` is refused.
+        """As in Keras; the loss is the model's own: no `loss`, no `loss_weights`.
 
         `jit_compile="auto"` means XLA, except for convolutions on a CPU, where
         TensorFlow's own kernels are mostly faster, and for several devices, whose
@@ -121,8 +122,8 @@ class Trainer(internals.PipelineUser):
         adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
-        loss = kwargs.get("loss")
-        checks.require(loss is None, wanted, f"{loss=}")
+        for name, value in ("loss", loss), ("loss_weights", kwargs.get("loss_weights")):
+            checks.require(value is None, wanted, f"{name}={value!r}")
         checks.check_optimizer(optimizer)
         jit_compile = kwargs.setdefault("jit_compile", "auto")
         if self._on_several_devices():

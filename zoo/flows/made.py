@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo import checks
+
 
 @keras.saving.register_keras_serializable("zoo")
 class MADE(keras.layers.Layer):
@@ -42,6 +44,7 @@ class MADE(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
+        checks.per_layer(units=units)
         self.params = params
         self.units = list(units)
         self.reverse = reverse

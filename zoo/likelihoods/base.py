@@ -16,7 +16,7 @@ class Likelihood(Head):
     params_per_channel = 1
     support = (float("-inf"), float("inf"))  # closed interval that data must lie in
     is_mass = False  # otherwise a density
-    takes_logits = False  # from the decoder, which then must not end in a sigmoid
+    takes_logits = False  # from the decoder: no sigmoid, relu or so at its end
 
     def per_channel(self, params) -> tf.Tensor:
         """`[..., C * P]` as `[..., C, P]`, with P = `params_per_channel`."""

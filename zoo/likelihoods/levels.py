@@ -30,6 +30,7 @@ class Categorical(Likelihood):
     """
 
     support = (0.0, 1.0)
+    takes_logits = True
     is_mass = True
 
     def __init__(self, levels: int = 256, **kwargs):

@@ -21,6 +21,7 @@ def conv_encoder(
         encoder = zoo.networks.conv_encoder((28, 28, 1), filters=(32, 64))
     """
     checks.check_shape(image_shape, axes=3)
+    checks.per_layer(filters=filters)
     network = keras.Sequential([keras.Input(image_shape)], name="encoder")
     for width in filters:
         network.add(layers.Conv2D(width, 3, 2, "same", activation=activation))
@@ -42,6 +43,7 @@ def conv_decoder(
     times; what exceeds the image is cropped.
     """
     checks.check_shape(image_shape, axes=3)
+    checks.per_layer(filters=filters)
     height, width, channels = image_shape
     grid = tuple(math.ceil(size / 2 ** len(filters)) for size in (height, width))
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")

@@ -21,6 +21,7 @@ def dense_encoder(
         encoder = zoo.networks.dense_encoder((12,), units=(64, 64))  # a table
     """
     checks.check_shape(shape)
+    checks.per_layer(units=units)
     network = keras.Sequential([keras.Input(shape)], name="encoder")
     if len(shape) > 1:
         network.add(layers.Flatten())
@@ -37,6 +38,7 @@ def dense_decoder(
 ) -> keras.Model:
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *shape]`."""
     checks.check_shape(shape)
+    checks.per_layer(units=units)
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")
     _add_hidden(network, units, activation, batch_norm)
     network.add(layers.Dense(math.prod(shape)))

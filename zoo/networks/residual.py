@@ -26,6 +26,7 @@ def residual_encoder(
     Each filter count halves the image and adds `blocks` residual blocks.
     """
     checks.check_shape(image_shape, axes=3)
+    checks.per_layer(filters=filters)
     x = inputs = keras.Input(image_shape)
     for width in filters:
         x = layers.Conv2D(width, 3, 2, "same")(x)
@@ -46,6 +47,7 @@ def residual_decoder(
 ) -> keras.Model:
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`."""
     checks.check_shape(image_shape, axes=3)
+    checks.per_layer(filters=filters)
     *size, channels = image_shape
     grid = tuple(math.ceil(side / 2 ** len(filters)) for side in size)
     z = keras.Input((latent_dim,))

@@ -69,6 +69,8 @@ class BIVA(LatentVariableModel):
     ):
         super().__init__(**kwargs)
         checks.check_shape(image_shape, axes=3)
+        dims = {"top_down_dims": top_down_dims, "bottom_up_dims": bottom_up_dims}
+        checks.per_layer(**dims, strides=strides)
         self.image_shape = tuple(image_shape)
         self.top_down_dims = tuple(top_down_dims)
         self.bottom_up_dims = tuple(bottom_up_dims)

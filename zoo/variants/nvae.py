@@ -76,6 +76,7 @@ class NVAE(LatentVariableModel):
     ):
         super().__init__(**kwargs)
         checks.check_shape(image_shape, axes=3)
+        checks.per_layer(groups=groups, outer_cells=outer_cells)
         self.image_shape = tuple(image_shape)
         self.groups = tuple(groups)
         self.latent_dim = latent_dim

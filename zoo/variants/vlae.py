@@ -49,6 +49,7 @@ class VLAE(LatentVariableModel):
     ):
         super().__init__(**kwargs)
         checks.check_shape(shape)
+        checks.per_layer(latent_dims=latent_dims, units=units)
         self.shape = tuple(shape)
         self.latent_dims = tuple(latent_dims)
         self.units = tuple(units)

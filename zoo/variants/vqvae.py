@@ -68,6 +68,7 @@ class VQVAE(LatentVariableModel):
     ):
         super().__init__(**kwargs)
         checks.check_shape(image_shape, axes=3)
+        checks.per_layer(strides=strides)
         self.image_shape = tuple(image_shape)
         self.strides = tuple(strides)
         self.num_codes = num_codes
