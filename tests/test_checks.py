@@ -695,9 +695,19 @@ def test_one_number_where_each_layer_has_one(make):
         make()
 
 
-def test_call_is_final():
-    with pytest.raises(ValueError, match=r"change `walk`.*Received: Own\.call"):
-        type("Own", (zoo.VAE,), {"call": lambda self, x: self.decoder(x)})
+def test_a_call_of_ones_own_must_add_the_losses(digits):
+    class Own(zoo.VAE):
+        def call(self, inputs, training=False):
+            return inputs if self.lost else super().call(1.0 - inputs, training)
+
+    model = configs.build(Own)
+    model.compile("adam", jit_compile=False)
+    model.lost = False
+    assert np.isfinite(model.train_on_batch(digits)).all()
+    model.lost = True
+    model.make_train_function(force=True)
+    with pytest.raises(ValueError, match=r"through `super.*Received: Own without"):
+        model.train_on_batch(digits)
 
 
 def test_a_term_must_not_take_a_metrics_name():

@@ -46,12 +46,6 @@ class GenerativeModel(Model):
         self.step = self._add_counter("step")  # training steps: what schedules see
         self.calls = self._add_counter("calls")  # forward passes: fresh noise for each
 
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        wanted = "`call` is final, as it adds the losses: change `walk`, `terms` or "
-        wanted += "another hook."
-        checks.require("call" not in vars(cls), wanted, f"{cls.__name__}.call")
-
     # Hooks.
 
     @property

@@ -202,6 +202,9 @@ class Trainer(internals.PipelineUser):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
         checks.refuse_weights(sample_weight)
+        wanted = "A `call` of your own must go through `super().call(...)`, which adds "
+        wanted += "the losses; `walk`, `terms` and other hooks change parts of it."
+        checks.require(self.losses, wanted, f"{type(self).__name__} without losses")
         return super().compute_loss(x, y, y_pred, **kwargs)
 
     def _check_y(self, x, y) -> None:
