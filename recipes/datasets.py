@@ -1,11 +1,10 @@
-"""Images in memory, and the batches that training and evaluation draw from them."""
+"""Loads data sets by name, folder or array; and the batches drawn from them."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from recipes import own_images, photos, sources, sprites
+from recipes.dataset import SPLITS, Dataset, of_splits
 from recipes.pipelines import (
     batches,
     binarise,
     check_image_size,
-    check_images,
-    downscale,
-    partners,
     resize,
     resize_all,
-    scale,
     steps_per_epoch,
     stream,
 )
@@ -52,74 +48,7 @@ _LICENCES = {
 # Mean of all training pixels in [0, 1]: tells apart sets with files of equal names.
 _TRAIN_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
 
-_SPLITS = ("train", "validation", "test")
 _CHUNK = 1000  # images that are read at a time
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
-    """Images of one data set, split once and for all.
-
-    Attributes:
-        name: name of the data set.
-        train: `[N, H, W, C]`, uint8 in 0..255 or float32 in [0, 1].
-        validation: as `train`; held out from the end of the training images unless
-            the data set has a validation split of its own.
-        test: as `train`.
-        labels: classes `[N]` of each split by its name, None where there are none.
-        classes: names of the classes 0, 1, ...; None where they are not known.
-        licence: licence of the images.
-        source: where the images come from, such as `"TFDS mnist 3.0.1"`.
-        checksum: sha256 over the bytes of `train`, `validation` and `test`.
-        image_size: as `load` was told, so that it loads the same images again.
-        factors: what the images were drawn from, `[N, F]` int32 for each split by its
-            name; None where that is not known.
-        factor_sizes: how many values each factor has, by its name, in their order.
-    """
-
-    name: str
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    labels: dict[str, np.ndarray | None]
-    classes: tuple[str, ...] | None
-    licence: str
-    source: str
-    checksum: str
-    image_size: int | None
-    factors: dict[str, np.ndarray] | None = None
-    factor_sizes: dict[str, int] | None = None
-
-    def __repr__(self):
-        """How many images of what shape, which classes and licence; on one line."""
-        counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in _SPLITS)
-        labels = "no labels"
-        if self.classes is not None:
-            first, more = ", ".join(self.classes[:3]), self.classes[3:]
-            labels = f"{len(self.classes)} classes ({first}{', ...' if more else ''})"
-        elif self.labels["train"] is not None:
-            labels = f"{len(np.unique(self.labels['train']))} classes"
-        shape = f"{self.train.dtype} {self.train.shape[1:]}"
-        licence = f"licence {self.licence}"
-        return f"<Dataset {self.name}: {counts}, {shape}, {labels}, {licence}>"
-
-    def given(self, model, split: str, count: int | None = None) -> dict:
-        """What a model is told beside the first images: that which it asks for.
-
-        It is their labels as `label`, the images at a smaller size as `low`, and as
-        `reference` for each another image of its class, or where there are no classes
-        of all; see `recipes.pipelines.partners`.
-        """
-        fields, told = model.fields, {}
-        images, labels = getattr(self, split), self.labels[split]
-        if "label" in fields:
-            told["label"] = np.int32(labels[:count])
-        if "low" in fields:
-            told["low"] = downscale(images[:count], fields["low"].shape[:2])
-        if "reference" in fields:
-            classes = np.zeros(len(images)) if labels is None else labels
-            told["reference"] = scale(images[partners(classes)[:count]]).numpy()
-        return told
 
 
 def load(
@@ -177,7 +106,7 @@ def load(
     check_image_size(image_size)
     if isinstance(source, np.ndarray):
         splits = own_images.split_array(source, labels, image_size)
-        return _dataset(
+        return of_splits(
             "array", splits, image_size, licence="unknown", source="NumPy array"
         )
     if not isinstance(source, (str, os.PathLike)):
@@ -207,7 +136,7 @@ def load(
 def _from_folder(folder: Path, image_size: int | None) -> Dataset:
     splits, classes = own_images.split_folder(folder, image_size)
     source = f"folder {folder}"
-    return _dataset(
+    return of_splits(
         folder.name,
         splits,
         image_size,
@@ -222,7 +151,7 @@ def _from_tfds(builder, image_size, local_dir) -> Dataset:
     builder = sources.prepare(builder, local_dir)
     splits = {
         name: _read(builder, name, image_size)
-        for name in _SPLITS
+        for name in SPLITS
         if name in builder.info.splits
     }
     if "test" not in splits and "validation" in splits:
@@ -240,7 +169,7 @@ def _from_tfds(builder, image_size, local_dir) -> Dataset:
         )
     info = builder.info
     licence = info.redistribution_info.license or f"see {info.homepage}"
-    return _dataset(
+    return of_splits(
         info.full_name.rsplit("/", 1)[0],  # with its configuration, less its version
         splits,
         image_size,
@@ -289,7 +218,7 @@ def _from_digits(image_size: int | None) -> Dataset:
     images = np.float32(digits.images[..., np.newaxis]) / 16  # 17 levels, exactly
     rest, test = _hold_out(resize_all(images, image_size), digits.target)
     train, validation = _hold_out(*rest)
-    return _dataset(
+    return of_splits(
         "digits",
         {"train": train, "validation": validation, "test": test},
         image_size,
@@ -301,7 +230,7 @@ def _from_digits(image_size: int | None) -> Dataset:
 
 def _from_photos(image_size: int | None) -> Dataset:
     splits = photos.splits(image_size or 32)
-    return _dataset(
+    return of_splits(
         "photo_patches",
         {name: (images, None) for name, images in splits.items()},
         image_size,
@@ -315,7 +244,7 @@ def _from_sprites(image_size: int | None) -> Dataset:
     rest, test = _hold_out(resize_all(images, image_size), factors)
     train, validation = _hold_out(*rest)
     parts = {"train": train, "validation": validation, "test": test}
-    data = _dataset(
+    data = of_splits(
         "sprites",
         {name: (images, table[:, 0]) for name, (images, table) in parts.items()},
         image_size,
@@ -325,32 +254,6 @@ def _from_sprites(image_size: int | None) -> Dataset:
     )
     tables = {name: table for name, (_, table) in parts.items()}
     return replace(data, factors=tables, factor_sizes=sprites.FACTORS)
-
-
-def _dataset(
-    name: str,
-    splits: dict,
-    image_size: int | None,
-    *,
-    licence: str,
-    source: str,
-    classes=None,
-) -> Dataset:
-    images = {split: splits[split][0] for split in _SPLITS}
-    digest = hashlib.sha256()
-    for part in images.values():
-        check_images(part)
-        digest.update(np.ascontiguousarray(part))
-    return Dataset(
-        name,
-        **images,
-        labels={split: splits[split][1] for split in images},
-        classes=classes,
-        licence=licence,
-        source=source,
-        checksum=digest.hexdigest(),
-        image_size=image_size,
-    )
 
 
 def _hold_out(images, labels):
