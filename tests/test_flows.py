@@ -237,7 +237,7 @@ def test_the_loop_is_the_chain_of_its_steps(gated, rng):
     np.testing.assert_allclose(found, log_det, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("gated", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_xla_changes_nothing(gated, rng):
     """Also for a batch of no known size, such as an epoch's last."""
     flow = make_flow(rng, 3, 2, steps=2, gated=gated)
