@@ -81,12 +81,21 @@ class Worker(contextlib.AbstractContextManager):
         case: what it shall measure.
         images: file with the images.
         log: where its own output goes.
+        root: the checkout whose module it is.
 
     Raises:
         RuntimeError: if it does not come up; the message ends with its last words.
     """
 
-    def __init__(self, python: Path, module: str, case: str, images: Path, log: Path):
+    def __init__(
+        self,
+        python: Path,
+        module: str,
+        case: str,
+        images: Path,
+        log: Path,
+        root: Path = ROOT,
+    ):
         self.log = log
         with log.open("w") as output:
             self.process = subprocess.Popen(
@@ -95,7 +104,7 @@ class Worker(contextlib.AbstractContextManager):
                 stdout=subprocess.PIPE,
                 stderr=output,
                 text=True,
-                cwd=ROOT,
+                cwd=root,
             )
         try:
             ready = self._answer()

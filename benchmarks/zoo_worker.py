@@ -25,7 +25,7 @@ def prepare(case, images):
         model.compile(keras.optimizers.Adam(protocol.LEARNING_RATE))
         return count, models.Trainer(model, data[:count], int(parts[-1]))
     data = np.float32(data)
-    if case == "nll":
+    if kind == "nll":
         some = data[: protocol.NLL_IMAGES["zoo"]]
         count, evaluate = protocol.NLL_SAMPLES, zoo.evaluation.log_prob
         return len(some), lambda: evaluate(model, some, num_importance_samples=count)

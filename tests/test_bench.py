@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 
 import numpy as np
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 import zoo
 from benchmarks import (
+    commits,
     limit,
     models,
     page,
@@ -194,3 +196,12 @@ def test_every_client_of_a_closed_loop_asks():
     assert len(shapes) >= 2 * 3  # to connect, and once or more
     assert load.throughput > 0
     assert 0 <= load.p50 <= load.p99
+
+
+@pytest.mark.slow
+def test_two_commits_take_turns(monkeypatch, capsys):
+    monkeypatch.setattr(commits, "CASES", ("encode",))
+    monkeypatch.setattr(commits, "ROUNDS", 2)
+    commits.main("HEAD")
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"encode: [\d.]+ times as fast \([\d.]+ to [\d.]+\)\n", said)
