@@ -23,8 +23,12 @@ pytestmark = pytest.mark.xdist_group("wheel")  # one process builds it for all t
 def wheel(tmp_path_factory):
     """The wheel, built from a copy of what it is made of."""
     folder = tmp_path_factory.mktemp("wheel")
-    ignored = shutil.ignore_patterns("serving", "figures", "__pycache__", "results")
-    for name in ("zoo", "saved_models", "recipes"):
+    for name, *unused in (
+        ("zoo",),
+        ("saved_models", "serving", "figures"),
+        ("recipes", "results"),
+    ):
+        ignored = shutil.ignore_patterns("__pycache__", *unused)
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
