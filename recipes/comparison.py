@@ -11,6 +11,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).parent.parent
 PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.png"
+RATES = ROOT / "recipes" / "results" / "layer_rates" / "layer_rates.png"
 START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
 MNIST = {"name": "mnist", "binarise": True}
 HIERARCHIES = {  # records of models with the same layers
@@ -85,8 +86,11 @@ class Row(NamedTuple):
 def rows() -> list[Row]:
     """Every record that compares, the best NLL first."""
     found = []
-    for pattern in ("saved_models/*/metadata.json", "recipes/results/*/metadata.json"):
-        for file in ROOT.glob(pattern):
+    for files in (
+        ROOT.glob("saved_models/*/metadata.json"),
+        ROOT.glob("recipes/results/*/metadata.json"),
+    ):
+        for file in files:
             record = json.loads(file.read_text())
             metrics, data = record["metrics"], record["data"]
             # Given a condition, likelihoods are of another kind: p(x|given).
@@ -184,7 +188,5 @@ def draw_layer_rates() -> Path:
     for folder, name in HIERARCHIES.items():
         record = json.loads((ROOT / folder / "metadata.json").read_text())
         rates[name] = record["metrics"]["layer_rates"]["value"]
-    file = ROOT / "recipes" / "results" / "layer_rates" / "layer_rates.png"
-    file.parent.mkdir(exist_ok=True)
-    figures.save(figures.layer_rates(rates), file)
-    return file
+    figures.save(figures.layer_rates(rates), RATES)
+    return RATES

@@ -248,6 +248,7 @@ def test_weights_integrate_to_the_exact_likelihood(tiny, exact):
     assert (error < 0.03).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "k", [0, 2, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 3))]
 )
@@ -258,6 +259,7 @@ def test_so_do_those_whose_lower_latents_come_from_their_priors(tiny, exact, k):
     np.testing.assert_allclose(found, np.log(exact), atol=0.15)
 
 
+@pytest.mark.slow
 def test_a_latent_knows_what_was_drawn_before_it():
     """z^BU sees x alone, z_L also z^BU; the generative z^TD sees all that is above."""
     model = three_layers((2, 1))

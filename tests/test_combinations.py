@@ -111,6 +111,7 @@ def test_a_ref_vae_takes_every_objective(objective):
     assert_learns(model, GREY[:8], given)
 
 
+@pytest.mark.slow
 @pairs("architecture, likelihood", ARCHITECTURES, LIKELIHOODS)
 def test_every_architecture_takes_every_likelihood(architecture, likelihood):
     """With several draws of every image."""

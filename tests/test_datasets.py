@@ -20,6 +20,7 @@ from sklearn.datasets import load_sample_images
 
 from recipes import datasets, sources
 from tests import configs
+from tests.mock_tfds import write_metadata
 
 MNIST_MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -160,19 +161,7 @@ def test_images_of_another_set_are_noticed(tmp_path):
 # Other TFDS sets
 
 
-def write_metadata(name, data_dir, splits):
-    """Describe a data set as prepared, for `mock_data` to fill it with images."""
-    builder = tfds.builder(name, data_dir=data_dir)
-    infos = [
-        tfds.core.SplitInfo(name=split, shard_lengths=[size], num_bytes=0)
-        for split, size in splits.items()
-    ]
-    builder.info.set_splits(tfds.core.SplitDict(infos))
-    builder.data_path.mkdir(parents=True)
-    builder.info.write_to_directory(builder.data_path)
-    return builder.data_path
-
-
+@pytest.mark.slow
 def test_celeb_a_is_resized(tmp_path):
     sizes = {"train": 30, "validation": 30, "test": 30}
     write_metadata("celeb_a", tmp_path, sizes)

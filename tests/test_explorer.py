@@ -43,7 +43,7 @@ MODELS = {
     "exact up to a bound": configs.glow,
     "a reference": lambda: stirred(configs.ref_vae()),
 }
-FIRST = ("one layer", "two layers", "no latents")  # to be asked; others are slow
+FIRST = ("two layers", "no latents")  # to be asked; others are slow
 
 
 def stirred(model):
@@ -133,6 +133,7 @@ def test_every_kind_of_model_answers(kind, digits):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.slow
 def test_an_image_made_small_is_enlarged_by_another(digits):
     explorer = explored("a reference", digits, binarise=False)
     model, data = explorer.model, digits.given(explorer.model, "test", 8)
@@ -268,6 +269,7 @@ def test_bad_questions_are_refused(view, question, message, digits):
         app.run(getattr(explorer, view), body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [None, -1, 10, 3.0, "3", True])
 def test_labels_are_those_of_the_classes(label, digits):
     with pytest.raises(ValueError, match="A label is a number from 0 to 9"):

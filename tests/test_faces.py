@@ -9,7 +9,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.entries import vaes_celeb_a
 from recipes.runs import Run
-from tests.test_datasets import write_metadata
+from tests.mock_tfds import write_metadata
 
 
 @pytest.mark.slow

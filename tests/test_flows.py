@@ -205,6 +205,7 @@ def test_a_draw_is_one_loop_with_one_pass_through_the_made(steps, rng, monkeypat
     assert len(passes) == len(set(map(id, passes)))  # one in each tracing of its body
 
 
+@pytest.mark.slow
 def test_an_eager_draw_leaves_nothing_behind(rng):
     flow, context = make_flow(rng, 3, 2, steps=2), normal(rng, 4, 2)
     z = normal(rng, 4, 3)

@@ -77,6 +77,7 @@ def test_a_skipped_step_leaves_no_trace_but_its_count(jit_compile):
     assert history == good  # no metric knows of the second batch
 
 
+@pytest.mark.slow
 def test_the_norm_is_numpys():
     model = guarded(keras.optimizers.SGD(1.0, global_clipnorm=1e9))
     before = model.get_weights()

@@ -300,6 +300,7 @@ def test_sampled_rates_agree_with_analytic_ones(trained):
         assert (abs(difference.mean(0)) <= 5 * error).all()
 
 
+@pytest.mark.slow
 def test_only_the_plain_hierarchy_samples_its_lower_rates(trained):
     """There z_2 tells about z_1, and KL(q(z_1|x) || p(z_1|z_2)) is not the rate."""
     draw, _ = inferred(trained, BINARY[:2], samples=4)
@@ -312,6 +313,7 @@ def test_only_the_plain_hierarchy_samples_its_lower_rates(trained):
         assert same == (type(trained) is HierarchicalVAE)
 
 
+@pytest.mark.slow
 def test_shapes_are_listed_top_first(trained):
     x = BINARY[:4]
     codes = trained.encode(x)
@@ -335,6 +337,7 @@ def test_answers_use_the_moving_statistics(trained):
         np.testing.assert_allclose(one, many[:1], rtol=1e-5, atol=1e-6)  # float32
 
 
+@pytest.mark.slow
 def test_information_reports_every_layer(trained):
     report = information(trained, BINARY, batch_size=len(BINARY), seed=9)
     codes = [code.numpy() for code in trained.encode(BINARY)]
@@ -365,6 +368,7 @@ def test_fit_lowers_the_loss(cls, num_layers, num_samples):
     assert len(model.encode(BINARY[:2])) == num_layers
 
 
+@pytest.mark.slow
 @BOTH
 def test_one_layer_is_the_vae(cls):
     vae = build()

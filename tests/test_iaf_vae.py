@@ -30,6 +30,7 @@ def shake(model, rng):
     return model
 
 
+@pytest.mark.slow
 def test_with_wide_open_gates_it_is_the_diagonal_vae(digits, rng):
     model, plain = shake(build(forget_bias=200.0), rng), configs.build()
     plain.encoder.set_weights(model.encoder.get_weights())

@@ -111,6 +111,7 @@ def test_refreshed_statistics_are_the_populations():
         np.testing.assert_allclose(norm.moving_variance, inputs.var(0), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_refreshing_changes_nothing_else_and_repeats():
     model = build(LadderVAE, **TWO_LAYERS)
     train(model)

@@ -207,6 +207,7 @@ def test_scales_without_latents_lie_between_the_image_and_the_groups():
     assert copy.outer_cells == (1, 2)
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_halved_is_padded_and_cropped():
     whole = restless(nvae((1, 1)))
     keras.utils.set_random_seed(0)
@@ -222,6 +223,7 @@ def test_an_image_that_cannot_be_halved_is_padded_and_cropped():
     np.testing.assert_allclose(cut.reconstruct(x), image, rtol=1e-6)  # rounding
 
 
+@pytest.mark.slow
 def test_a_group_that_x_does_not_reach_has_no_active_units():
     model = restless(nvae())
     for weight in model.posteriors[0].weights:

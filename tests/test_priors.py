@@ -339,6 +339,7 @@ def test_flow_takes_a_full_normal_posterior():
     assert bounds.rate(draw.latents[0]).shape == (12,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixture", "flow"])
 def test_learned_priors_fit_a_ring(name, rng):
     """A ring of radius 2 and width 0.1, which no normal fits."""
@@ -366,6 +367,7 @@ def test_learned_priors_fit_a_ring(name, rng):
     assert -loss > best_normal + 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_vae_trains_with_a_learned_prior(name):
     prior = {

@@ -72,6 +72,7 @@ def test_a_gap_is_to_what_the_recipe_says_is_published():
 
 def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     files = {"PAGE": tmp_path / "page.md", "PICTURE": tmp_path / "picture.png"}
+    files["RATES"] = tmp_path / "rates.png"
     for name, file in files.items():
         monkeypatch.setattr(comparison, name, file)
     files["PAGE"].write_text(f"a\n{comparison.START}\nold\n{comparison.END}\nb\n")
@@ -80,7 +81,8 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     rows = comparison.rows()
     text = f"{comparison.START}\n{comparison.markdown(rows)}\n{comparison.END}"
     assert files["PAGE"].read_text() == f"a\n{text}\nb\n"
-    assert "NLL [samples]" in result.output
+    assert rows[0].name in result.output
+    assert files["RATES"].exists()
     with Image.open(files["PICTURE"]) as picture:
         assert picture.format == "PNG"
     (axes,) = comparison.draw(rows).axes

@@ -125,6 +125,7 @@ def test_few_labels_teach_the_classifier():
     assert logs["accuracy"] == pytest.approx((guess == LABELS).mean())
 
 
+@pytest.mark.slow
 def test_the_accuracy_is_that_of_all_known_labels_whatever_the_batches():
     model = semi_supervised_vae()
     model.compile(optimizer(), jit_compile=False)

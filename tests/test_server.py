@@ -378,6 +378,7 @@ def test_a_busy_port_is_one_clear_line(server, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_killed_under_load_and_started_again_it_gives_no_wrong_answer(tmp_path):
     model = configs.conditional_vae()
     entry = zoo.presets.save(model, tmp_path / "tiny")

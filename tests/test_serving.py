@@ -56,6 +56,7 @@ def served(tmp_path_factory):
     return model, serving.export(model, folder, rarity=table_of(model, noise(5)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "x"),
     [
@@ -325,6 +326,7 @@ def test_graphs_hold_no_masks():
     assert size(512) - size(64) < bits / 8
 
 
+@pytest.mark.slow
 def test_graphs_grow_with_the_parts_of_a_flow_and_not_with_their_square():
     def size(layers):
         prior = zoo.FlowPrior(configs.LATENT_DIM, layers=layers, units=8)

@@ -144,6 +144,7 @@ def test_evaluation_uses_the_frozen_sigma_not_the_batchs_own():
     assert 0 < found["distortion"] - expected < NUM_VALUES / 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sigma",
     [

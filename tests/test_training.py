@@ -109,6 +109,7 @@ def executions(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_fit_executes_several_steps_at_once_by_default(vae, digits, executions):
     vae.compile("adam")
     vae.fit(digits[:60], batch_size=8, verbose=0)
@@ -204,6 +205,7 @@ def test_keras_data_sets_keep_to_single_steps(vae, digits):
     assert vae.step == 4
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # 1 batch of 4
 def test_fit_evaluate_and_predict_take_their_data_untuned(vae, digits, monkeypatch):
     monkeypatch.setattr(training, "untuned", lambda dataset: dataset.take(1))

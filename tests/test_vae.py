@@ -68,6 +68,7 @@ def test_fit_takes_arrays_and_data_sets_alike(digits, labels):
         np.testing.assert_allclose(values, dataset_logs[name], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_labels_may_stand_beside_arrays(vae, digits):
     other = compiled()
     fit(vae, digits, y=np.arange(len(digits)))
@@ -106,6 +107,7 @@ def test_several_steps_are_executed_at_once_but_no_more_than_asked(
     assert vae.step == (steps_per_epoch or 4)
 
 
+@pytest.mark.slow
 def test_every_batch_counts_after_the_number_of_steps_has_changed(vae, digits):
     batches = tf.data.Dataset.from_tensor_slices(digits).batch(8).repeat()
 
@@ -524,6 +526,7 @@ def test_every_layer_s_rate_is_a_metric(digits):
     assert rates[1] == pytest.approx(configs.LATENT_DIM * normal, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_dict_of_x_is_x(vae, digits):
     other = compiled()
     fit(vae, digits)
