@@ -199,6 +199,7 @@ def test_bad_images_are_refused(evaluate):
         evaluate(model, np.zeros((0, 5), "float32"))
 
 
+@pytest.mark.slow
 def test_the_rates_of_the_layers_add_up_and_bear_their_names(digits):
     result = evaluation.information(configs.ladder(zoo.LadderVAE), digits)
     rates = [result["rate_2"], result["rate_1"]]

@@ -423,6 +423,7 @@ def test_sizes_that_do_not_fit_are_refused(options, message):
         build(HierarchicalVAE, **options)
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_learned_prior_stands_on_top(cls):
     model = build(cls, **TWO_LAYERS, prior=zoo.MixturePrior(2, components=3))

@@ -124,6 +124,7 @@ def test_free_bits_are_respected(digits):
         assert found == pytest.approx(max(rate, floor))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

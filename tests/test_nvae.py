@@ -168,6 +168,7 @@ def test_weights_of_a_bent_posterior_integrate_to_the_exact_likelihood():
     assert (np.abs(w.mean(axis=0) - 1) < 4 * error).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{}, {"groups": (1,), "outer_cells": (1, 2), "channels": 16}, {"flows": 2}],

@@ -53,6 +53,7 @@ def density(distribution, z):
     return stats.norm(loc, scale).logpdf(z).sum(axis=(1, 2, 3))
 
 
+@pytest.mark.slow
 def test_rates_of_the_groups_add_up(spatial):
     measures = spatial.measure(X, {}, seed_words(3))
     draw = Sample(seed_words(3), len(X))

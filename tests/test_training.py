@@ -129,6 +129,7 @@ def test_convolutions_on_a_cpu_keep_to_single_steps(digits, executions):
     assert not executions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "together"),
     [

@@ -184,6 +184,7 @@ def test_schedules_under_several_steps_per_execution(digits):
     assert_same_variables(stepped, single, atol=1e-5)  # rounding over 8 steps of 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -315,6 +316,7 @@ def test_training_goes_on_after_loading(digits, tmp_path, policy):
     assert_same_variables(second, through, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_round_trip(vae, digits, tmp_path):
     fit(vae, digits)
     vae.save_weights(tmp_path / "model.weights.h5")
