@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recipes.quiet import quiet
-from recipes.tables import print_metrics
+from recipes.tables import draws_of, print_metrics
 
 ENTRIES = Path(__file__).parent / "entries"
 
@@ -86,8 +86,7 @@ def shown_nll(metrics: dict) -> str:
     if "nll" not in metrics:
         return "-"
     kind = "" if "bits_per_dim" in metrics else ", a density"
-    drawn = metrics["nll"]["protocol"].split()[0].rstrip(",")  # or "exact"
-    return f"{metrics['nll']['value']:.2f} [{drawn}]{kind}"
+    return f"{metrics['nll']['value']:.2f} [{draws_of(metrics)}]{kind}"
 
 
 @app.command()

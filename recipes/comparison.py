@@ -9,6 +9,8 @@ from matplotlib.ticker import LogLocator
 from rich.markup import escape
 from rich.table import Table
 
+from recipes.tables import draws_of
+
 ROOT = Path(__file__).parent.parent
 PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.png"
 RATES = ROOT / "recipes" / "results" / "layer_rates" / "layer_rates.png"
@@ -86,27 +88,26 @@ class Row(NamedTuple):
 def rows() -> list[Row]:
     """Every record that compares, the best NLL first."""
     found = []
-    for files in (
-        ROOT.glob("saved_models/*/metadata.json"),
-        ROOT.glob("recipes/results/*/metadata.json"),
+    for file in (
+        *ROOT.glob("saved_models/*/metadata.json"),
+        *ROOT.glob("recipes/results/*/metadata.json"),
     ):
-        for file in files:
-            record = json.loads(file.read_text())
-            metrics, data = record["metrics"], record["data"]
-            # Given a condition, likelihoods are of another kind: p(x|given).
-            comparable = MNIST.items() <= data.items() and not data.get("given")
-            if comparable and "nll" in metrics:
-                row = Row(
-                    file.parent.name,
-                    file.parent,
-                    record["parameters"],
-                    record["seconds"] / 60,
-                    record["epochs"],
-                    metrics["elbo"]["value"],
-                    metrics["nll"]["value"],
-                    metrics["nll"]["protocol"].split()[0].rstrip(","),
-                )
-                found.append(row)
+        record = json.loads(file.read_text())
+        metrics, data = record["metrics"], record["data"]
+        # Given a condition, likelihoods are of another kind: p(x|given).
+        comparable = MNIST.items() <= data.items() and not data.get("given")
+        if comparable and "nll" in metrics:
+            row = Row(
+                file.parent.name,
+                file.parent,
+                record["parameters"],
+                record["seconds"] / 60,
+                record["epochs"],
+                metrics["elbo"]["value"],
+                metrics["nll"]["value"],
+                draws_of(metrics),
+            )
+            found.append(row)
     return sorted(found, key=lambda row: row.nll)
 
 

@@ -216,11 +216,9 @@ def _from_digits(image_size: int | None) -> Dataset:
 
     digits = load_digits()
     images = np.float32(digits.images[..., np.newaxis]) / 16  # 17 levels, exactly
-    rest, test = _hold_out(resize_all(images, image_size), digits.target)
-    train, validation = _hold_out(*rest)
     return of_splits(
         "digits",
-        {"train": train, "validation": validation, "test": test},
+        _in_three(resize_all(images, image_size), digits.target),
         image_size,
         licence=_LICENCES["digits"],
         source="scikit-learn digits",
@@ -241,9 +239,7 @@ def _from_photos(image_size: int | None) -> Dataset:
 
 def _from_sprites(image_size: int | None) -> Dataset:
     images, factors = sprites.draw()
-    rest, test = _hold_out(resize_all(images, image_size), factors)
-    train, validation = _hold_out(*rest)
-    parts = {"train": train, "validation": validation, "test": test}
+    parts = _in_three(resize_all(images, image_size), factors)
     data = of_splits(
         "sprites",
         {name: (images, table[:, 0]) for name, (images, table) in parts.items()},
@@ -254,6 +250,13 @@ def _from_sprites(image_size: int | None) -> Dataset:
     )
     tables = {name: table for name, (_, table) in parts.items()}
     return replace(data, factors=tables, factor_sizes=sprites.FACTORS)
+
+
+def _in_three(images, labels) -> dict:
+    """Train, validation and test, where a data set has no splits of its own."""
+    rest, test = _hold_out(images, labels)
+    train, validation = _hold_out(*rest)
+    return {"train": train, "validation": validation, "test": test}
 
 
 def _hold_out(images, labels):

@@ -11,6 +11,11 @@ def shown(value) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+def draws_of(metrics: dict) -> str:
+    """How many draws of each image its NLL took, or "exact"."""
+    return metrics["nll"]["protocol"].split()[0].rstrip(",")
+
+
 def print_metrics(metrics: dict, title: str, console: Console) -> None:
     """One row per figure with its unit and protocol."""
     table = Table(title=title)
