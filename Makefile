@@ -26,8 +26,9 @@ $(VENV)/.docs: $(READY) pyproject.toml
 	$(BIN)/python -m pip install --quiet --group docs
 	touch $@
 
-bench: $(READY) .peers/.ready  ## speed and memory beside a peer; 45 minutes
+bench: $(READY) .peers/.ready  ## speed and memory beside a peer; 50 minutes
 	$(BIN)/python -m benchmarks --json benchmarks/results.json
+	$(BIN)/python -m benchmarks.entries
 
 .peers/.ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .peers

@@ -1,15 +1,16 @@
-"""`python -m benchmarks.page`: the first table of docs/speed.md, from results.json."""
+"""`python -m benchmarks.page`: two tables of docs/speed.md, from their JSON files."""
 
 import json
 import statistics
-from pathlib import Path
 
 from benchmarks.protocol import ROOT
 from benchmarks.versus import Row
 
 RESULTS = ROOT / "benchmarks" / "results.json"
 PAGE = ROOT / "docs" / "speed.md"
+ENTRIES = ROOT / "benchmarks" / "entries.json"
 START, END = "<!-- figures: python -m benchmarks.page -->", "<!-- end -->"
+ENTRIES_START = "<!-- entries: python -m benchmarks.page -->"
 PLAIN = {  # the rows that are shown, in the words of the page
     "training dense, batch 128": "training, dense, batches of 128",
     "training dense, batch 512": "training, dense, batches of 512",
@@ -40,13 +41,13 @@ def table(rows: dict[str, Row]) -> str:
     return "\n".join(lines)
 
 
-def shown(values: list[float], unit: str) -> str:
+def shown(values: list[float], unit: str = "") -> str:
     """The median in three digits, or whole; nothing where nothing was measured."""
     if not values:
         return ""
     median = statistics.median(values)
     number = f"{median:,.0f}".replace(",", " ") if median >= 100 else f"{median:.3g}"
-    return f"{number} {unit}"
+    return f"{number} {unit}".rstrip()
 
 
 def recorded() -> dict[str, Row]:
@@ -56,12 +57,47 @@ def recorded() -> dict[str, Row]:
     return {row["figure"]: Row(*(row[name] for name in names)) for row in rows}
 
 
-def update() -> Path:
-    """Writes the table anew into the page."""
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n{table(recorded())}\n{END}{rest.split(END)[1]}")
-    return PAGE
+def entries_table(entries: dict[str, dict]) -> str:
+    """Markdown: how fast each entry trains, and its share of the matmul's rate."""
+    lines = ["| entry | images/s | million multiply-adds | GFLOP/s | share |"]
+    lines += ["|---" * 5 + "|", *(entry_row(*item) for item in entries.items())]
+    return "\n".join(lines)
+
+
+def entry_row(name: str, entry: dict) -> str:
+    """One row of it; the share is the median over the pairs of epoch and matmul."""
+    operations = 2 * entry["multiply_adds"]
+    rates = [operations * speed for speed in entry["images_per_second"]]
+    shares = [100 * rate / best for rate, best in zip(rates, entry["matmul"])]
+    cells = (
+        f"`{name}`",
+        shown(entry["images_per_second"]),
+        shown([operations / 2e6]),
+        shown([rate / 1e9 for rate in rates]),
+        shown(shares, "%"),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def recorded_entries() -> dict[str, dict]:
+    """The entries of entries.json; none where it is not there."""
+    return json.loads(ENTRIES.read_text())["entries"] if ENTRIES.exists() else {}
+
+
+def updated(text: str) -> str:
+    """The page with its tables as recorded; without that of the entries if none are."""
+    entries = recorded_entries()
+    text = replaced(text, START, table(recorded()))
+    return replaced(text, ENTRIES_START, entries_table(entries) if entries else "")
+
+
+def replaced(text: str, start: str, content: str) -> str:
+    """The text with other content between a start and the end that follows it."""
+    before, rest = text.split(start)
+    after = END + rest.split(END, 1)[1]
+    return "\n".join(filter(None, [before + start, content, after]))
 
 
 if __name__ == "__main__":
-    print(update())
+    PAGE.write_text(updated(PAGE.read_text()))
+    print(PAGE)
