@@ -1,7 +1,7 @@
 """Training steps of the pretrained entries beside the machine's matrix multiplication.
 
-Leave the machine alone meanwhile. Writes entries.json, whose figures are all of one
-machine; `python -m benchmarks.page` then makes a table of it.
+Leave the machine alone meanwhile, three minutes for all. Writes entries.json, whose
+figures are of one machine only; `python -m benchmarks.page` then makes a table of it.
 
 python -m benchmarks.entries [NAME ...]
 """
@@ -21,7 +21,7 @@ from benchmarks.run import Record
 from recipes import datasets
 
 BATCH_SIZE, LEARNING_RATE, ROUNDS = 128, 1e-4, 3
-STEPS = {True: 100, False: 10}  # of an epoch: with XLA, and with convolutions without
+STEPS = {True: 100, False: 5}  # of an epoch: with XLA, or without, as convolutions are
 
 
 def main(*names: str) -> None:

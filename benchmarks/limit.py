@@ -14,7 +14,7 @@ from benchmarks.protocol import LATENT_DIM, LEARNING_RATE, TRAINING_IMAGES, UNIT
 from benchmarks.versus import RUNS, Row
 
 SIZE = 2048  # of the square matrices
-REPEATS = 10
+REPEATS = 5
 BATCH_SIZE = 512
 
 
