@@ -1,5 +1,6 @@
 """From a trained VQ-VAE to an entry whose images come from priors of its codes."""
 
+import time
 from pathlib import Path
 
 import keras
@@ -22,6 +23,7 @@ def publish_with_priors(
     channels: int,
     depth: int,
     epochs: int,
+    binarise: bool = False,
 ) -> Path:
     """Trains a PixelCNN of each level's codes and publishes all of them as one entry.
 
@@ -30,15 +32,19 @@ def publish_with_priors(
     validation images. Its figures of merit say what an image costs with the codes at
     the priors' price, an upper bound on its NLL.
 
+    `prior_seconds` is what their training took, beside the model's own.
+
     Returns:
         The entry's folder.
     """
-    test = evaluation_images(data.test, False)[: run.test_images]
-    codes = {
-        "train": encoded(model, evaluation_images(data.train, False)),
-        "validation": encoded(model, evaluation_images(data.validation, False)),
-        "test": encoded(model, test),
-    }
+    train, validation, test = (
+        evaluation_images(split, binarise)
+        for split in (data.train, data.validation, data.test)
+    )
+    test = test[: run.test_images]
+    splits = {"train": train, "validation": validation, "test": test}
+    codes = {split: encoded(model, images) for split, images in splits.items()}
+    started = time.perf_counter()
     priors, nats = [], []
     for level in range(len(model.strides)):
         train, validation, tested = (codes[split][level] for split in codes)
@@ -65,11 +71,13 @@ def publish_with_priors(
         log_p = zoo.evaluation.log_prob(prior, tested.pop("x"), tested)
         nats.append(-float(np.mean(log_p)))
         priors.append(prior)
+    seconds = time.perf_counter() - started
 
     protocol = f"{len(test)} test images"
     total = zoo.evaluation.information(model, test)["distortion"] + sum(nats)
     bits = float(zoo.bounds.bits_per_dim(-total, model.event_shape))
     more = {
+        "prior_seconds": publish.figure(seconds, "s", "training of all priors"),
         "prior_nats": publish.figure(nats, "nats per level", protocol),
         "nll_with_priors": publish.figure(total, "nats, upper bound", protocol),
         "bits_per_dim_with_priors": publish.figure(bits, "bits", protocol),
@@ -79,7 +87,7 @@ def publish_with_priors(
     loaded = ", ".join(f'zoo.load("{run.name}/{name}")' for name in names)
     sample = f"images = model.sample_from([{loaded}], 16)"
     options = {"about": about, "more": more, "sample": sample}
-    entry = publish.publish(run, model, data, **options)
+    entry = publish.publish(run, model, data, binarise=binarise, **options)
     for name, prior in zip(names, priors):
         zoo.presets.save(prior, entry / name, {"recipe": run.name, "seed": run.seed})
     images = model.sample_from(priors, 100, seed=run.seed).numpy()

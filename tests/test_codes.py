@@ -15,6 +15,7 @@ def test_priors_of_all_levels_are_entries_within_the_model_s(tmp_path):
     model.compile("adam", jit_compile=False)
     model = run.fit(model, data, batch_size=64, binarise=True)
     options = {"channels": 8, "depth": 2, "epochs": 2, "about": "Tiny."}
+    options["binarise"] = True
     entry = codes.publish_with_priors(run, model, data, **options)
     copy = zoo.load(entry)
     priors = [zoo.load(entry / name) for name in ("prior_2", "prior_1")]

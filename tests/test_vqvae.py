@@ -59,6 +59,19 @@ def test_a_dead_code_starts_anew_and_is_used(rng):
     assert set(codebook.nearest(encodings).numpy()) == {0, 1, 2}
 
 
+def test_a_code_that_started_anew_stays_for_a_while(rng):
+    codebook = built(3, 2)
+    codebook.counts.assign([500.0, 500.0, 0.0])  # of thousands of encodings a batch
+    encodings = tf.constant(rng.normal(size=(1000, 2)), tf.float32)
+    others = tf.constant(rng.integers(0, 2, 1000), tf.int32)  # never the third
+    codebook(others, encodings, training=True)
+    anew = codebook.codes()[2].numpy()
+    assert np.abs(encodings - anew).sum(-1).min() < 1e-4
+    for _ in range(10):
+        codebook(others, encodings, training=True)
+    np.testing.assert_allclose(codebook.codes()[2], anew, rtol=1e-5)
+
+
 def test_perplexity_by_hand():
     index = tf.constant([[0, 0], [1, 1]])
     np.testing.assert_allclose(perplexity(index, 5), 2.0, rtol=1e-6)

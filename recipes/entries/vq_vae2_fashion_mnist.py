@@ -12,7 +12,7 @@ import zoo
 from recipes import codes, datasets
 from recipes.runs import Run
 
-EPOCHS = 15
+EPOCHS = 8
 
 
 def train(run: Run) -> None:
@@ -30,5 +30,5 @@ def train(run: Run) -> None:
     model.compile(keras.optimizers.Adam(learning_rate))
     model = run.fit(model, data, batch_size=batch_size)
     codes.publish_with_priors(
-        run, model, data, about=__doc__, channels=48, depth=5, epochs=10
+        run, model, data, about=__doc__, channels=48, depth=5, epochs=4
     )

@@ -17,7 +17,8 @@ class Codebook(Head):
 
     over the n_k encodings e_j of a training batch whose nearest code is k; it is
     m_k / N_k. No gradient reaches it. A code that hardly any encoding takes starts anew
-    at an encoding of the batch, picked at random.
+    at an encoding of the batch, picked at random, with the weight of a fair share: it
+    stays there for some hundreds of steps at least.
 
     Args:
         num_codes: number of vectors K.
@@ -77,9 +78,10 @@ class Codebook(Head):
         seed = tf.stack([0, self.batches.assign_add(1)])
         last = tf.shape(encodings)[0]
         rows = tf.random.stateless_uniform([self.num_codes], seed, 0, last, tf.int32)
-        dead = counts < DEAD * tf.reduce_mean(counts)
-        self.counts.assign(tf.where(dead, 1.0, counts))
-        self.sums.assign(tf.where(dead[:, None], tf.gather(encodings, rows), sums))
+        fair = tf.reduce_mean(counts)
+        dead, anew = counts < DEAD * fair, fair * tf.gather(encodings, rows)
+        self.counts.assign(tf.where(dead, fair, counts))
+        self.sums.assign(tf.where(dead[:, None], anew, sums))
 
     def _moved(self, average, value):
         return self.decay * average + (1.0 - self.decay) * value

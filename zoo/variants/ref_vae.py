@@ -138,7 +138,10 @@ class RefVAE(Adversarial):
             weight = schedules.value(self.multi_scale_weight, self.step)
             terms["multi_scale"] = weight * tf.add_n(gaps)
         if self.perceptual is not None:
-            features = map(tf.nest.flatten, (self.perceptual(x), self.perceptual(m)))
+            features = (
+                tf.nest.flatten(self.perceptual(images, training=False))
+                for images in (x, m)
+            )
             gaps = [distance(a, b) for a, b in zip(*features)]
             weight = schedules.value(self.perceptual_weight, self.step)
             terms["perceptual"] = weight * tf.add_n(gaps)

@@ -9,6 +9,7 @@ from keras import layers
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
+from zoo.draws import batch_seed
 from zoo.heads import Codebook
 from zoo.heads.codebook import perplexity
 from zoo.latent import LatentVariableModel
@@ -146,11 +147,17 @@ class VQVAE(LatentVariableModel):
 
         There is one for each level, top level first: a `PixelCNN` of the level's codes,
         and below the top `given` those of the level above as `upper`.
+
+        Raises:
+            ValueError: if there are more or fewer.
         """
+        levels = len(self.strides)
+        wanted = f"`priors` must be one for each of {levels} levels."
+        checks.require(len(priors) == levels, wanted, f"{len(priors)} priors")
         codes = []
         for i, prior in enumerate(priors):
             given = {"upper": codes[-1]} if codes else {}
-            codes.append(prior.sample(n, given, seed=seed + i))
+            codes.append(prior.sample(n, given, seed=batch_seed(seed, i)))
         return self.decode(*codes)
 
     def reports(self, draw):
