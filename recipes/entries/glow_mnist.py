@@ -1,4 +1,4 @@
-"""Glow of two scales and sixteen steps on 8-bit grey MNIST.
+"""Glow of two scales and sixteen steps in all on 8-bit grey MNIST.
 
 Each importance sample of its NLL draws the noise within the levels once; few are
 enough, `--samples 10`. Glow-type flows of the literature are near 1.05 bits per

@@ -12,14 +12,18 @@ from zoo.draws import generating, seed_words
 from zoo.flows import ActNorm, ImageCoupling, InvertibleConv
 from zoo.generative import GenerativeModel, Measures
 
+ALPHA = 1e-5  # the logit's distance from its poles; larger ones trained more slowly
+
 
 @keras.saving.register_keras_serializable("zoo")
 class Glow(GenerativeModel):
     """Maps images to standard normal noise and back, scale by scale.
 
-    Each scale trades places for channels, 2 x 2 to one, and takes steps of actnorm,
-    invertible 1x1 convolution and affine coupling; then half of the channels leave as
-    latents, normal given the other half, which go on to the next scale.
+    Pixels are widened first, as many of them are black or white and have hardly any
+    room there: logit(alpha + (1 - 2 alpha) y), alpha = 1e-5. Then each scale trades
+    places for channels, 2 x 2 to one, and takes steps of actnorm, invertible 1x1
+    convolution and affine coupling; then half of the channels leave as latents, normal
+    given the other half, which go on to the next scale.
 
     Data are x = k / (levels - 1). Their levels are spread to densities by uniform
     noise u, y = (k + u) / levels, and the mass of an image is
@@ -48,7 +52,8 @@ class Glow(GenerativeModel):
         zoo.networks.initialise(glow, images[:256])
 
     Reference: Kingma & Dhariwal, "Glow: Generative Flow with Invertible 1x1
-    Convolutions", 2018; dequantisation: Theis et al., 2016, section 3.1.
+    Convolutions", 2018; dequantisation: Theis et al., 2016, section 3.1; the logit:
+    Dinh et al., "Density Estimation Using Real NVP", 2017, section 4.1.
     """
 
     is_mass = True
@@ -107,7 +112,8 @@ class Glow(GenerativeModel):
 
     def forward(self, y) -> tuple[list[tf.Tensor], tf.Tensor]:
         """The noise of every scale, first scale first, and log|det| `[B]` in nats."""
-        z, noise, log_det = y - 0.5, [], tf.zeros(tf.shape(y)[0])
+        z, log_det = widen(y)
+        noise = []
         for i, flow in enumerate(self.flows):
             z = tf.nn.space_to_depth(z, 2)
             for layer in flow:
@@ -130,7 +136,7 @@ class Glow(GenerativeModel):
             for layer in reversed(self.flows[i]):
                 z = layer.inverse(z)
             z = tf.nn.depth_to_space(z, 2)
-        return z + 0.5
+        return (tf.sigmoid(z) - ALPHA) / (1.0 - 2.0 * ALPHA)
 
     def log_prob(self, x, given=None, *, num_importance_samples=1, seed=0, chunk=8):
         """log P(x) in nats, `[B]`: a lower bound, with draws of the dequantisation."""
@@ -188,3 +194,11 @@ class Glow(GenerativeModel):
             return self._log_p(x, tf.random.fold_in(seed, index), count)
 
         return bounds.streamed_iw_elbo(log_w, tf.shape(x)[0], total, chunk)
+
+
+def widen(y) -> tuple[tf.Tensor, tf.Tensor]:
+    """The logit of images in [0, 1], and log|det| `[B]` in nats."""
+    p = ALPHA + (1.0 - 2.0 * ALPHA) * y
+    log_p, log_rest = tf.math.log(p), tf.math.log1p(-p)
+    slope = math.log(1.0 - 2.0 * ALPHA) - log_p - log_rest
+    return log_p - log_rest, tf.reduce_sum(slope, axis=[1, 2, 3])
