@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import datasets, figures, publish
+from recipes import datasets, publish
 from recipes.runs import Run, evaluation_images
 
 HEADS = 4  # of the top prior's attention
@@ -90,9 +90,7 @@ def publish_with_priors(
     entry = publish.publish(run, model, data, binarise=binarise, **options)
     for name, prior in zip(names, priors):
         zoo.presets.save(prior, entry / name, {"recipe": run.name, "seed": run.seed})
-    images = model.sample_from(priors, 100, seed=run.seed).numpy()
-    figure = figures.grid(np.split(images, 10))
-    figure.savefig(entry / "figures" / "samples.png")
+    publish.redraw(entry)  # samples come from the priors now
     return entry
 
 

@@ -114,8 +114,10 @@ def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
     """
     entry, model = zoo.presets.find(path), zoo.load(path)
     data, images = test_images(zoo.presets.read_metadata(entry))
-    drawn = figures.draw(model, data, images, folder or entry / "figures")
-    if folder is None:
+    priors = [zoo.load(path) for path in sorted(entry.glob("prior_*"), reverse=True)]
+    folder, card = folder or entry / "figures", folder is None
+    drawn = figures.draw(model, data, images, folder, priors=priors)
+    if card:
         file = entry / "README.md"
         file.write_text(show(drawn, file.read_text()))
     return drawn

@@ -97,7 +97,8 @@ def prepare(builder, local_dir: str | os.PathLike | None = None):
             repository's copy of MNIST and Debian's copy of Fashion-MNIST.
 
     Raises:
-        DatasetUnavailable: within 10 seconds, without a local copy and a network.
+        DatasetUnavailable: within 10 seconds, without a local copy and a network, or
+            where files must be brought by hand; it says which.
         RuntimeError: if the data folder, which it names, is full or read-only, or TFDS
             fails otherwise.
         ValueError: if a local archive is damaged.
@@ -134,6 +135,8 @@ def prepare(builder, local_dir: str | os.PathLike | None = None):
                 )
     except ValueError:
         raise
+    except AssertionError as error:  # TFDS's, of a folder that users are to fill
+        raise DatasetUnavailable(f"{builder.name}: {error}") from error
     except Exception as error:  # TFDS raises a full disk as one of many types
         if not builder.data_path.exists():
             raise RuntimeError(

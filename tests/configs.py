@@ -346,6 +346,7 @@ CONFIGS = {
     "mixture_prior": with_prior(zoo.MixturePrior, components=4),
     "vamp_prior": with_prior(zoo.VampPrior, components=4),
     "flow_prior": with_prior(zoo.FlowPrior, layers=2, units=8),
+    "glow_prior": with_prior(zoo.GlowPrior, steps=1, units=8),
     "anisotropic_normal": with_prior(
         zoo.AnisotropicNormal, scales=(2.0, 1.0, 0.5, 0.5)
     ),
@@ -407,6 +408,7 @@ ALIKE = (
     "iwae",
     "vamp_prior",
     "flow_prior",
+    "glow_prior",
     "hierarchical_vae",
     "vq_vae",
     "discretised_logistic",

@@ -66,9 +66,13 @@ def test_a_picture_is_the_mean_of_its_pixels_on_white():
     np.testing.assert_array_equal(image[32:], 255)
 
 
-def test_without_the_font_there_is_a_way_to_get_it(tmp_path):
-    with pytest.raises((AssertionError, ValueError), match="fonts-noto-color-emoji"):
-        datasets.load("emoji/64", data_dir=tmp_path, local_dir=tmp_path)
+@pytest.mark.parametrize(
+    ("folder", "error"), [("data", ValueError), ("absent", datasets.DatasetUnavailable)]
+)
+def test_without_the_font_there_is_a_way_to_get_it(folder, error, tmp_path):
+    folders = {"data_dir": tmp_path / "data", "local_dir": tmp_path / folder}
+    with pytest.raises(error, match="fonts-noto-color-emoji"):
+        datasets.load("emoji/64", **folders)
 
 
 def test_tfds_knows_it():

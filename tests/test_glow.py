@@ -41,6 +41,19 @@ def test_a_layer_is_undone_and_its_log_det_is_autodiffs(layer, rng):
     np.testing.assert_allclose(np.broadcast_to(again, [3]), log_det, rtol=1e-4)
 
 
+def test_a_coupling_of_odd_channels_keeps_the_smaller_part(rng):
+    layer = ImageCoupling(units=5)
+    layer.build((None, 2, 3, 3))
+    y = tf.constant(rng.normal(size=(3, 2, 3, 3)), tf.float32)
+    z, log_det = restless(layer).forward(y)
+    np.testing.assert_array_equal(z[..., :1], y[..., :1])
+    assert np.abs(z[..., 1:] - y[..., 1:]).min() > 0
+    assert np.ptp(log_det) > 0
+    np.testing.assert_allclose(layer.inverse(z), y, atol=1e-5)
+    with pytest.raises(ValueError, match=r"`channels` must be at least 2.*=1"):
+        ImageCoupling(units=5).build((None, 2, 3, 1))
+
+
 def test_the_convolution_is_its_factors_and_starts_as_a_rotation():
     layer = InvertibleConv()
     layer.build((None, 4, 4, 6))
@@ -93,12 +106,8 @@ def test_the_log_density_is_autodiffs(rng):
     np.testing.assert_allclose(model.log_density(y), expected, rtol=1e-4)
 
 
-def test_the_density_of_two_pixels_integrates_to_one():
-    """A 2 x 1 image cannot be halved: two pixels vary, of a 2 x 2 one's conditional.
-
-    So all four are integrated over, on a coarse grid of a smooth density: that of the
-    pixels' logits, which have no ends.
-    """
+def test_the_density_of_four_pixels_integrates_to_one():
+    """On a coarse grid of a smooth density: that of the pixels' logits."""
     model = restless(glow((2, 2, 1), scales=1), 0.1)
     logits = np.linspace(-9, 9, 25, dtype="float32")
     side = 1 / (1 + np.exp(-logits))
@@ -135,6 +144,8 @@ def test_temperature_scales_the_noise():
     images = warm.sample(4, seed=1, temperature=0.0)
     np.testing.assert_allclose(images, np.tile(images[:1], (4, 1, 1, 1)), atol=1e-6)
     assert np.std(warm.sample(4, seed=1), axis=0).max() > 0.01
+    with pytest.raises(ValueError, match="`temperature` must not be negative"):
+        warm.sample(temperature=-1.0)
     each = warm.sample(2, seed=[5, 7])
     np.testing.assert_allclose(each[1], warm.sample(1, seed=[7])[0], atol=1e-5)
 

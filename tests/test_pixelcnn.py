@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 import zoo
@@ -26,27 +27,51 @@ def upper_codes(n):
     return {"upper": np.random.default_rng(1).integers(0, 3, (n, 2, 2)).astype("int32")}
 
 
-@pytest.mark.parametrize(("kernel_size", "heads"), [(3, 0), (5, 0), (3, 2)])
-def test_a_place_knows_all_that_comes_before_it_and_nothing_else(kernel_size, heads):
+@pytest.mark.parametrize(
+    ("kernel_size", "heads", "upper"),
+    [(3, 0, None), (5, 0, None), (3, 2, None), (3, 0, (2, 1, 3))],
+)
+def test_a_place_knows_all_that_comes_before_it_and_nothing_else(
+    kernel_size, heads, upper
+):
     """Every place is changed in turn, and the logits that move are those after it."""
-    options = {"kernel_size": kernel_size, "attention_heads": heads}
+    options = {"kernel_size": kernel_size, "attention_heads": heads, "upper": upper}
     model = restless(pixelcnn((4, 5), depth=2 if heads else 5, **options))
     x = np.random.default_rng(0).integers(0, 5, (1, 4, 5)).astype("int32")
-    before = model.logits(x, {}).numpy().reshape(20, 5)
+    given = {} if upper is None else {"upper": np.int32([[[0], [2]]])}
+    before = model.logits(x, given).numpy().reshape(20, 5)
     for place in range(20):
         changed = x.reshape(1, 20).copy()
         changed[0, place] = (changed[0, place] + 1) % 5
-        after = model.logits(changed.reshape(x.shape), {}).numpy().reshape(20, 5)
+        after = model.logits(changed.reshape(x.shape), given).numpy().reshape(20, 5)
         moved = np.abs(after - before).max(axis=-1) > 0
         assert not moved[: place + 1].any()
         assert moved[place + 1 :].all()
 
 
 @pytest.mark.parametrize("heads", [0, 2])
-def test_probabilities_sum_to_one(heads):
-    model = restless(pixelcnn((2, 2), levels=3, attention_heads=heads))
+def test_no_gradient_comes_from_what_is_later(heads):
+    model = restless(pixelcnn((2, 3), depth=3, attention_heads=heads))
+    embed, maps = model.embedding, tf.random.stateless_normal((1, 2, 3, 8), (0, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        model.embedding = lambda x: maps
+        logits = tf.reshape(model.logits(None, {}), [1, 6, -1])
+    model.embedding = embed
+    jacobian = np.reshape(tape.jacobian(logits, maps), (6, -1, 6, 8))
+    depends = np.abs(jacobian).max(axis=(1, 3)) > 0
+    np.testing.assert_array_equal(depends, np.tri(6, k=-1, dtype=bool))
+
+
+@pytest.mark.parametrize(("heads", "upper"), [(0, None), (2, None), (0, (1, 2, 3))])
+def test_probabilities_sum_to_one(heads, upper):
+    options = {"levels": 3, "attention_heads": heads, "upper": upper}
+    model = restless(pixelcnn((2, 2), **options))
     x = np.array(list(itertools.product(range(3), repeat=4)), "int32")
-    p = np.exp(model.log_prob(x.reshape(-1, 2, 2)))
+    given = (
+        None if upper is None else {"upper": np.tile(np.int32([[[0, 2]]]), (81, 1, 1))}
+    )
+    p = np.exp(model.log_prob(x.reshape(-1, 2, 2), given))
     np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
     assert p.std() > 0.001
 

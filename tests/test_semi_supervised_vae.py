@@ -60,6 +60,35 @@ def test_a_known_label_costs_the_conditional_elbo_and_its_cross_entropy(model):
         np.testing.assert_allclose(table["rate"][:, label], rate, rtol=1e-5)
 
 
+def test_all_labels_known_is_the_conditional_vae_and_a_classifier(model):
+    """The same objective, where z is certain and so needs no equal noise."""
+    model, plain = model
+    for part in (model, plain):
+        kernel, bias = part.posterior_head.get_weights()
+        bias[len(bias) // 2 :], kernel[:, len(bias) // 2 :] = -20.0, 0.0
+        part.posterior_head.set_weights([kernel, bias])
+    given = {"label": Y}
+    terms, conditional = (
+        sum(
+            np.mean(term)
+            for term in part.measure(X, given, seed_words(1)).terms.values()
+        )
+        for part in (model, plain)
+    )
+    cross_entropy = -log_q(model)[np.arange(6), Y].mean()
+    expected = conditional + np.log(10) + model.alpha * cross_entropy
+    # The scale of z is not zero but 1e-4, see `DiagonalNormal`.
+    np.testing.assert_allclose(terms, expected, rtol=1e-4)
+
+
+def test_what_is_no_label_is_not_taken_for_an_unknown_one(model):
+    model, _ = model
+    for label in (-2, 10):
+        given = {"label": np.full(6, label, "int32")}
+        terms = model.measure(X, given, seed_words(1)).terms
+        assert np.isnan(terms["negative_elbo"]).all()
+
+
 def test_an_unknown_label_is_summed_over(model):
     model, _ = model
     measures = model.measure(X, {"label": UNKNOWN}, seed_words(3))

@@ -74,7 +74,6 @@ def toy_sizes(monkeypatch, small):
         (fit_iaf_toy, "FORMS", {"plain": False}),
         (compare_sigmas_mnist, "SIGMAS", ("per_pixel",)),
         (compare_super_resolution, "DATA", {"mnist": (4, 1)}),
-        (compare_super_resolution, "MODELS", ("RefVAE",)),
         (compare_reductions, "DIMENSIONS", (2,)),
         (compare_reductions, "DATA", ("mnist",)),
         (

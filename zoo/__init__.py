@@ -28,6 +28,7 @@ from zoo.presets import list_presets, load
 from zoo.priors import (
     AnisotropicNormal,
     FlowPrior,
+    GlowPrior,
     MixturePrior,
     SparsePrior,
     StandardNormal,

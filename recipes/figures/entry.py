@@ -24,10 +24,13 @@ from recipes.figures.latents import (
 )
 
 
-def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]:
+def draw(
+    model, data, images: np.ndarray, folder: Path, epochs=(), priors=()
+) -> list[Path]:
     """Writes every figure of an entry as PNG and returns the files.
 
-    Of a model without latents there are samples and the history alone.
+    Of a model without latents there are samples and the history alone, and of Glow the
+    images between two.
 
     Args:
         model: a model of images.
@@ -35,10 +38,11 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         images: test images as the model is judged on them, `[N, H, W, C]`.
         folder: where the files go.
         epochs: the training history, if known.
+        priors: of a VQ-VAE's codes, top level first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     labels, given = data.labels["test"], partial(data.given, model, "test")
-    pictures = {"samples": samples(model, given=given(10))}
+    pictures = {"samples": samples(model, given=given(10), priors=priors)}
     if has_latents(model):
         shown = reconstructions(model, images[:10], given(10))
         pictures["reconstructions"] = shown
@@ -56,6 +60,8 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
             pictures["latent_space"] = shown
         if of_two_dimensions(model):
             pictures["decoded_grid"] = decoded_grid(model)
+    if isinstance(model, zoo.Glow):
+        pictures["interpolation"] = interpolation(model, images[:10])
     if epochs:
         pictures["history"] = history(epochs)
     files = []

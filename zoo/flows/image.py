@@ -1,13 +1,17 @@
 """Flows of maps `[B, H, W, C]`: actnorm, invertible 1x1 convolution, affine coupling.
 
 `forward` returns the image and log|det| in nats, `[]` or `[B]`; `inverse` undoes it.
-`ImageFlow` makes a `tfb.Bijector` of one, for the flow of a prior or a posterior.
+`GlowSteps` makes a `tfb.Bijector` of some, for the flow of a prior or a posterior.
 """
+
+import math
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import bijectors as tfb
 
-from zoo import internals
+from zoo import checks, internals
 from zoo.networks.weight_norm import DataInitialised
 
 
@@ -83,10 +87,13 @@ class ImageCoupling(keras.layers.Layer):
     """The first half of the channels is kept, and shifts and scales the other.
 
     A network of 3x3, 1x1 and 3x3 convolutions says how; |log scale| < 2. It starts as
-    the identity.
+    the identity. Of an odd number of channels one more is changed than is kept.
 
     Args:
         units: channels of the network's hidden layers.
+
+    Raises:
+        ValueError: when built for a single channel.
 
     Reference: Dinh et al., "Density Estimation Using Real NVP", 2017, section 3.2.
     """
@@ -96,6 +103,7 @@ class ImageCoupling(keras.layers.Layer):
         self.units = units
 
     def build(self, shape):
+        checks.at_least(2, channels=shape[-1])
         self.kept = shape[-1] // 2
         conv, options = keras.layers.Conv2D, {"padding": "same"}
         outputs = 2 * (shape[-1] - self.kept)
@@ -127,8 +135,50 @@ class ImageCoupling(keras.layers.Layer):
         return shift, 2.0 * tf.tanh(raw / 2.0)
 
 
+@keras.saving.register_keras_serializable("zoo")
+class GlowSteps(keras.layers.Layer):
+    """A chain of actnorm, invertible 1x1 convolution and coupling; makes a bijector.
+
+    It maps vectors `[..., H W C]`, which are seen as maps `[H, W, C]`, to others, with
+    any axes in front. A prior of latents is `zoo.GlowPrior`; a posterior's flow is
+
+        tfd.TransformedDistribution(base, steps.bijector())
+
+    Args:
+        shape: height, width and channels, at least 2 of these.
+        steps: length of the chain.
+        units: channels of the couplings' hidden layers.
+
+    Raises:
+        ValueError: if there are less than two channels, or a number is too small.
+
+    Reference: Kingma & Dhariwal, "Glow", 2018, section 3.
+    """
+
+    def __init__(self, shape: Sequence[int], steps: int = 4, units: int = 32, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        checks.check_shape(shape, axes=3)
+        checks.at_least(1, steps=steps, units=units)
+        checks.at_least(2, channels=shape[-1])
+        self.shape = tuple(shape)
+        self.steps = steps
+        self.units = units
+        kinds = [ActNorm, InvertibleConv, lambda: ImageCoupling(units)]
+        self.flows = [kind() for _ in range(steps) for kind in kinds]
+
+    def build(self, _=None):
+        for layer in self.flows:
+            layer.build((None, *self.shape))
+
+    def bijector(self) -> tfb.Bijector:
+        vector = [math.prod(self.shape)]
+        maps = tfb.Reshape(self.shape, vector)
+        chain = [tfb.Invert(maps), *map(ImageFlow, self.flows[::-1]), maps]
+        return tfb.Chain(chain, name="flow")  # TFP would join the names of its parts
+
+
 class ImageFlow(internals.CachingBijector):
-    """One of these layers, built, as a bijector of maps."""
+    """One of these layers, built, as a bijector of maps `[..., H, W, C]`."""
 
     def __init__(self, layer: keras.layers.Layer):
         parameters = dict(locals())
@@ -141,14 +191,24 @@ class ImageFlow(internals.CachingBijector):
         return {}  # a layer, which has no shape
 
     def _forward_and_attributes(self, y):
-        z, log_det = self.layer.forward(y)
-        return z, {"ildj": -log_det}
+        z, log_det = self.layer.forward(flat(y))
+        log_det = tf.broadcast_to(log_det, tf.shape(z)[:1])
+        return like(z, y), {"ildj": -tf.reshape(log_det, tf.shape(y)[:-3])}
 
     def _forward_log_det_jacobian(self, y):
-        return self.layer.forward(y)[1]
+        return -self._forward_and_attributes(y)[1]["ildj"]
 
     def _inverse_and_attributes(self, z):
-        return self.layer.inverse(z), None
+        return like(self.layer.inverse(flat(z)), z), None
+
+
+def flat(maps: tf.Tensor) -> tf.Tensor:
+    """`[..., H, W, C]` as `[B, H, W, C]`."""
+    return tf.reshape(maps, [-1, *maps.shape[-3:]])
+
+
+def like(maps: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    return tf.ensure_shape(tf.reshape(maps, tf.shape(other)), other.shape)
 
 
 def places(maps: tf.Tensor) -> float:

@@ -5,6 +5,7 @@ analytic rate: `bounds.rate` takes the one-sample estimate.
 """
 
 import math
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks, internals
-from zoo.flows.coupling import Coupling
+from zoo.flows import Coupling, GlowSteps
 from zoo.priors.shaped import Prior, StandardNormal
 
 
@@ -151,6 +152,54 @@ class FlowPrior(StandardNormal):
             for index, coupling in enumerate(self.couplings)
         ]
         return tfb.Chain(chain, name="flow")  # TFP would join the names of its parts
+
+    def distribution(self, model: keras.Model) -> tfd.Distribution:
+        return tfd.TransformedDistribution(super().distribution(model), self.bijector())
+
+
+@keras.saving.register_keras_serializable("zoo")
+class GlowPrior(StandardNormal):
+    """A standard normal, bent by the steps of Glow; see `zoo.flows.GlowSteps`.
+
+    The density takes one pass forward, `zoo.networks.initialise` sets up its actnorm.
+
+    Args:
+        latent_dim: number of latent dimensions D, at least 2.
+        shape: height, width and channels of the map that z is seen as, D places in all;
+            by default one place of D channels.
+        steps: of actnorm, invertible 1x1 convolution and affine coupling.
+        units: channels of the couplings' hidden layers.
+
+    Raises:
+        ValueError: if `shape` has not D places, or less than two channels.
+
+    Reference: Kingma & Dhariwal, "Glow: Generative Flow with Invertible 1x1
+    Convolutions", 2018, section 3.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: Sequence[int] | None = None,
+        steps: int = 4,
+        units: int = 32,
+        **kwargs,
+    ):
+        super().__init__(latent_dim, **kwargs)
+        self.shape = tuple(shape or (1, 1, latent_dim))
+        self.steps = steps
+        self.units = units
+        self.flow = GlowSteps(self.shape, steps, units)
+        wanted = f"`shape` must have `latent_dim`, {latent_dim}, places."
+        fits = math.prod(self.shape) == latent_dim
+        checks.require(fits, wanted, f"shape={self.shape}")
+
+    def build(self, input_shape):
+        self.flow.build()
+
+    def bijector(self) -> tfb.Bijector:
+        """The flow from the standard normal's z_0 to z, both `[..., D]`."""
+        return tfb.Invert(self.flow.bijector())
 
     def distribution(self, model: keras.Model) -> tfd.Distribution:
         return tfd.TransformedDistribution(super().distribution(model), self.bijector())

@@ -167,6 +167,7 @@ class Glow(GenerativeModel):
         `temperature` multiplies the standard deviation of the noise; less than 1 gives
         fewer and smoother kinds of images.
         """
+        checks.not_negative(temperature=temperature)
         draw = generating(seed_words(seed), n, self.shapes)
         noise = [draw.take(tfd.Sample(tfd.Normal(0.0, 1.0), s))[0] for s in self.shapes]
         return self._as_data(self.inverse([temperature * e for e in noise]))

@@ -88,6 +88,7 @@ class PixelCNN(GenerativeModel):
         dense = keras.layers.Dense
         self.head = [dense(channels, "relu"), dense(levels)]
         if upper is not None:
+            checks.check_shape(upper, axes=3)
             sides = zip(self.shape, self.upper[:2])
             self.stride = tuple(side // small for side, small in sides)
             whole = all(a * s == b for a, s, b in zip(upper, self.stride, self.shape))

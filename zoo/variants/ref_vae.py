@@ -44,7 +44,15 @@ class RefVAE(Adversarial):
         decoder: Keras network from `[low, z]` to `[B, H, W, C]`, such as
             `zoo.networks.upsampler`.
         latent_dim: number of latent dimensions D.
-        perceptual: Keras network from images to features, which does not learn.
+        perceptual: Keras network from images to features, which does not learn; of
+            VGG, for grey images in [0, 1] say,
+
+                image = keras.Input((64, 64, 1))
+                y = 255 * keras.layers.Concatenate()([image] * 3)
+                y = keras.applications.vgg16.preprocess_input(y)
+                vgg = keras.applications.VGG16(include_top=False, input_tensor=y)
+                perceptual = keras.Model(image, vgg.get_layer("block3_conv3").output)
+
         multi_scale_weight, perceptual_weight: see above; numbers or schedules.
         likelihood: head that turns m into p(x|z, low), by default `zoo.Laplace(0.1)`.
         **kwargs: `discriminator` and `adversarial_weight` as for

@@ -17,7 +17,8 @@ UNKNOWN = -1  # the label of an image without one
 class SemiSupervisedVAE(ConditionalVAE):
     """A label is a latent where it is unknown: then all classes are summed over.
 
-    Unknown is -1, and so is what stands beside x alone.
+    Unknown is -1, and so is what stands beside x alone. What is no label at all makes
+    the objective NaN, should a later batch of a data set have it.
 
     With q(y|x) from the classifier and U(x, y) the ELBO of an image with its label,
 
@@ -85,6 +86,8 @@ class SemiSupervisedVAE(ConditionalVAE):
         log_q = tf.nn.log_softmax(tf.cast(self.classifier(x), tf.float32))  # [B, C]
         row = tf.one_hot(given["label"], self.num_classes)  # zeros where it is unknown
         known = tf.reduce_sum(row, axis=-1)
+        wrong = (known == 0.0) & (given["label"] != UNKNOWN)
+        known = tf.where(wrong, math.nan, known)
         weights = tf.where(known[:, None] > 0, row, tf.exp(log_q))
         metrics = {
             name: tf.reduce_sum(weights * value, axis=-1)
