@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from zoo import internals
+from zoo.networks import Conv2D
 from zoo.networks.weight_norm import DataInitialised
 
 
@@ -97,12 +98,12 @@ class ImageCoupling(keras.layers.Layer):
 
     def build(self, shape):
         self.kept = shape[-1] // 2
-        conv, options = keras.layers.Conv2D, {"padding": "same"}
+        options = {"padding": "same"}
         outputs = 2 * (shape[-1] - self.kept)
         self.network = [
-            conv(self.units, 3, activation="relu", **options),
-            conv(self.units, 1, activation="relu", **options),
-            conv(outputs, 3, kernel_initializer="zeros", **options),
+            Conv2D(self.units, 3, activation="relu", **options),
+            Conv2D(self.units, 1, activation="relu", **options),
+            Conv2D(outputs, 3, kernel_initializer="zeros", **options),
         ]
         shape = (*shape[:-1], self.kept)
         for layer in self.network:
