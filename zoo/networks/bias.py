@@ -1,9 +1,9 @@
 """Keras' layers of maps `[B, H, W, C]`, with biases that learn in low precision too.
 
 On a CPU, TensorFlow adds up the gradient of `tf.nn.bias_add`, over all images and
-places, in the precision of the maps: bfloat16 has eight bits, and most of a long sum is
-lost. The gradient of `+` is summed in float32. So here `+` adds the bias, where the
-precision is lower than float32.
+places, in the precision of the maps, unless a graph fuses it with a kernel's gradient.
+bfloat16 has eight bits: little is left of a long sum. The gradient of `+` is summed in
+float32. So here `+` adds the bias, where the precision is lower than float32.
 """
 
 import keras
