@@ -44,9 +44,14 @@ class Conv2DTranspose(SummedBias, layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose`, as `Conv2D` is Keras' own."""
 
     def linear(self, x):
-        options = {name: getattr(self, name) for name in ("padding", "output_padding")}
-        options |= {"strides": self.strides, "dilation_rate": self.dilation_rate}
-        return keras.ops.conv_transpose(x, self.kernel, **options)
+        return keras.ops.conv_transpose(
+            x,
+            self.kernel,
+            strides=self.strides,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation_rate=self.dilation_rate,
+        )
 
 
 @keras.saving.register_keras_serializable("zoo")
