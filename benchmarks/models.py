@@ -69,8 +69,8 @@ class Trainer:
         self.images = self.steps * batch_size
 
     def __call__(self) -> float:
-        """Seconds of the last epoch, from its first batch to its last step."""
-        clock = _Clock()
+        """Seconds of the last epoch."""
+        clock = Clock()
         self.model.fit(
             self.batches,
             steps_per_epoch=self.steps,
@@ -81,7 +81,9 @@ class Trainer:
         return clock.seconds
 
 
-class _Clock(keras.callbacks.Callback):
+class Clock(keras.callbacks.Callback):
+    """Seconds of the last epoch, from its first batch to its last step."""
+
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
 

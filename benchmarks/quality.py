@@ -66,18 +66,20 @@ def measure(images: np.ndarray) -> dict[str, dict[str, list]]:
     return results
 
 
-def trained(build, precision, images, seed, callback) -> zoo.VAE:
+def trained(
+    build, precision, images, seed, callback, epochs=EPOCHS, batch_size=BATCH_SIZE
+) -> zoo.VAE:
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
     model = build()
     keras.config.set_dtype_policy("float32")
-    steps = datasets.steps_per_epoch(images, BATCH_SIZE)
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, EPOCHS * steps, alpha=0.01)
+    steps = datasets.steps_per_epoch(images, batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(rate))
     model.fit(
-        datasets.stream(images, BATCH_SIZE, seed=seed),
+        datasets.stream(images, batch_size, seed=seed),
         steps_per_epoch=steps,
-        epochs=EPOCHS,
+        epochs=epochs,
         callbacks=[callback],
         verbose=0,
     )

@@ -5,12 +5,14 @@ import json
 import re
 import sys
 
+import keras
 import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks import (
+    bfloat16,
     commits,
     limit,
     page,
@@ -109,6 +111,24 @@ def test_precisions_are_compared_in_turns(monkeypatch):
     assert difference.tolist() == [0.5, 0.5]
     assert ratios == [2.0] * precision.ROUNDS
     assert asked == [0.0, 0.5] * (1 + precision.ROUNDS)
+
+
+def test_trainings_in_two_precisions_are_compared_seed_by_seed():
+    float32 = [(100.0, 90.0), (200.0, 80.0), (100.0, 85.0)]
+    half = [(150.0, 90.5), (250.0, 81.5), (200.0, 86.0)]
+    told = bfloat16.summary(float32, half)
+    assert told == "1.50 times as fast (1.25 to 2.00), NLL +1.00 nats +- 0.29"
+
+
+@pytest.mark.slow
+def test_both_precisions_train_and_are_measured(rng):
+    images = rng.choice(np.uint8([0, 255]), (bfloat16.BATCH_SIZE, 28, 28, 1))
+    held_out = np.float32(images[:4] / 255)
+    for dtype in bfloat16.DTYPES:
+        speed, nll = bfloat16.measure(images, held_out, dtype, seed=0)
+        assert speed > 0
+        assert 0 < nll < 784 * np.log(2) * 1.1  # near that of a fair coin
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_every_part_is_written_before_the_next(monkeypatch, tmp_path):

@@ -15,15 +15,19 @@ from recipes.runs import Run
 EPOCHS = 20
 
 
-def train(run: Run) -> None:
-    data = datasets.load("mnist")
-    shape, latent_dim, batch_size = (28, 28, 1), 32, 128
-    vae = zoo.VAE(
+def build(seed: int) -> zoo.VAE:
+    shape, latent_dim = (28, 28, 1), 32
+    return zoo.VAE(
         zoo.networks.residual_encoder(shape),
         zoo.networks.residual_decoder(latent_dim, shape),
         latent_dim=latent_dim,
-        seed=run.seed,
+        seed=seed,
     )
+
+
+def train(run: Run) -> None:
+    data = datasets.load("mnist")
+    vae, batch_size = build(run.seed), 128
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
     vae.compile(keras.optimizers.Adam(learning_rate))

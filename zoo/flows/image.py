@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow_probability import bijectors as tfb
 
 from zoo import checks, internals
+from zoo.networks import Conv2D
 from zoo.networks.weight_norm import DataInitialised
 
 
@@ -105,12 +106,12 @@ class ImageCoupling(keras.layers.Layer):
     def build(self, shape):
         checks.at_least(2, channels=shape[-1])
         self.kept = shape[-1] // 2
-        conv, options = keras.layers.Conv2D, {"padding": "same"}
+        options = {"padding": "same"}
         outputs = 2 * (shape[-1] - self.kept)
         self.network = [
-            conv(self.units, 3, activation="relu", **options),
-            conv(self.units, 1, activation="relu", **options),
-            conv(outputs, 3, kernel_initializer="zeros", **options),
+            Conv2D(self.units, 3, activation="relu", **options),
+            Conv2D(self.units, 1, activation="relu", **options),
+            Conv2D(outputs, 3, kernel_initializer="zeros", **options),
         ]
         shape = (*shape[:-1], self.kept)
         for layer in self.network:

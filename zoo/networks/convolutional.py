@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from zoo import checks
+from zoo.networks.bias import Conv2D, Conv2DTranspose
 
 
 def conv_encoder(
@@ -24,7 +25,7 @@ def conv_encoder(
     checks.per_layer(filters=filters)
     network = keras.Sequential([keras.Input(image_shape)], name="encoder")
     for width in filters:
-        network.add(layers.Conv2D(width, 3, 2, "same", activation=activation))
+        network.add(Conv2D(width, 3, 2, "same", activation=activation))
     network.add(layers.Flatten())
     network.add(layers.Dense(units, activation))
     return network
@@ -51,8 +52,8 @@ def conv_decoder(
     network.add(layers.Dense(math.prod(grid) * filters[0], activation))
     network.add(layers.Reshape((*grid, filters[0])))
     for maps in filters[1:]:
-        network.add(layers.Conv2DTranspose(maps, 3, 2, "same", activation=activation))
-    network.add(layers.Conv2DTranspose(channels, 3, 2, "same"))
+        network.add(Conv2DTranspose(maps, 3, 2, "same", activation=activation))
+    network.add(Conv2DTranspose(channels, 3, 2, "same"))
     return crop(network, image_shape)
 
 
@@ -74,7 +75,7 @@ def conv_discriminator(
     """
     network = keras.Sequential([keras.Input(image_shape)], name="discriminator")
     for width in filters:
-        network.add(layers.Conv2D(width, 4, 2, "same"))
+        network.add(Conv2D(width, 4, 2, "same"))
         network.add(layers.LeakyReLU(0.2))
-    network.add(layers.Conv2D(1, 3, padding="same"))
+    network.add(Conv2D(1, 3, padding="same"))
     return network

@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from zoo import checks
+from zoo.networks.bias import Conv2D, Conv2DTranspose
 
 
 def residual_encoder(
@@ -29,7 +30,7 @@ def residual_encoder(
     checks.per_layer(filters=filters)
     x = inputs = keras.Input(image_shape)
     for width in filters:
-        x = layers.Conv2D(width, 3, 2, "same")(x)
+        x = Conv2D(width, 3, 2, "same")(x)
         for _ in range(blocks):
             x = _block(x, activation)
     x = layers.Flatten()(layers.Activation(activation)(x))
@@ -58,8 +59,8 @@ def residual_decoder(
         for _ in range(blocks):
             x = _block(x, activation)
         x = layers.Activation(activation)(x)
-        x = layers.Conv2DTranspose(maps, 3, 2, "same")(x)
-    x = layers.Conv2D(channels, 3, 1, "same")(layers.Activation(activation)(x))
+        x = Conv2DTranspose(maps, 3, 2, "same")(x)
+    x = Conv2D(channels, 3, 1, "same")(layers.Activation(activation)(x))
     excess = [got - want for got, want in zip(x.shape[1:3], size)]
     if any(excess):
         x = layers.Cropping2D([(e // 2, e - e // 2) for e in excess])(x)
@@ -68,7 +69,7 @@ def residual_decoder(
 
 def _block(x, activation):
     width = x.shape[-1]
-    h = layers.Conv2D(width, 3, 1, "same")(layers.Activation(activation)(x))
+    h = Conv2D(width, 3, 1, "same")(layers.Activation(activation)(x))
     h = layers.Activation(activation)(h)
-    h = layers.Conv2D(width, 3, 1, "same", kernel_initializer="zeros")(h)
+    h = Conv2D(width, 3, 1, "same", kernel_initializer="zeros")(h)
     return layers.Add()([x, h])

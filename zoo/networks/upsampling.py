@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from zoo import checks
+from zoo.networks.bias import Conv2D
 
 
 def upsampler(
@@ -39,17 +40,17 @@ def upsampler(
     checks.require(fits, wanted, f"image_shape={tuple(image_shape)}")
     height, width = (side // factor for side in size)
     low, z = keras.Input((height, width, image_channels)), keras.Input((latent_dim,))
-    y = layers.Conv2D(channels, 3, padding="same")(low)
+    y = Conv2D(channels, 3, padding="same")(low)
     for _ in range(blocks):
         y = _block(y, z, activation)
     while height < size[0]:
-        y = layers.Conv2D(4 * channels, 3, padding="same")(y)
+        y = Conv2D(4 * channels, 3, padding="same")(y)
         y = layers.Reshape((height, width, 2, 2, channels))(y)
         height, width = 2 * height, 2 * width
         y = layers.Permute((1, 3, 2, 4, 5))(y)
         y = layers.Reshape((height, width, channels))(y)
         y = layers.Activation(activation)(y)
-    out = layers.Conv2D(image_channels, 3, padding="same", kernel_initializer="zeros")
+    out = Conv2D(image_channels, 3, padding="same", kernel_initializer="zeros")
     return keras.Model([low, z], out(y), name="upsampler")
 
 
@@ -61,12 +62,12 @@ def doubles(factor) -> bool:
 def _block(y, z, activation):
     """y + Conv(act((1 + gamma(z)) Conv(act(y)) + beta(z))), gamma and beta linear."""
     width = y.shape[-1]
-    h = layers.Conv2D(width, 3, padding="same")(layers.Activation(activation)(y))
+    h = Conv2D(width, 3, padding="same")(layers.Activation(activation)(y))
     scale = layers.Dense(width, bias_initializer="ones")(z)  # 1 + gamma
     shift = layers.Dense(width)(z)
     h = layers.Multiply()([h, layers.Reshape((1, 1, width))(scale)])
     h = layers.Add()([h, layers.Reshape((1, 1, width))(shift)])
-    h = layers.Conv2D(width, 3, padding="same")(layers.Activation(activation)(h))
+    h = Conv2D(width, 3, padding="same")(layers.Activation(activation)(h))
     return layers.Add()([y, h])
 
 

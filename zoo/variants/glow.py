@@ -11,6 +11,7 @@ from zoo import bounds, checks
 from zoo.draws import generating, seed_words
 from zoo.flows import ActNorm, ImageCoupling, InvertibleConv
 from zoo.generative import GenerativeModel, Measures
+from zoo.networks import Conv2D
 
 ALPHA = 1e-5  # the logit's distance from its poles; larger ones trained more slowly
 
@@ -92,7 +93,7 @@ class Glow(GenerativeModel):
                 layer.build((None, *size, channels))
             if scale < scales:
                 channels //= 2
-                self.splits.append(keras.layers.Conv2D(2 * channels, 3, **zeros))
+                self.splits.append(Conv2D(2 * channels, 3, **zeros))
                 self.splits[-1].build((None, *size, channels))
             self.shapes.append((*size, channels))
 

@@ -13,7 +13,7 @@ from zoo import checks
 from zoo.flows import MapIAF
 from zoo.heads import ResidualNormal
 from zoo.latent import LatentVariableModel
-from zoo.networks import Cell, SpectralPenalty
+from zoo.networks import Cell, Conv2D, SpectralPenalty
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -111,7 +111,7 @@ class NVAE(LatentVariableModel):
         self.posteriors = [ResidualNormal(latent_dim) for _ in widths]
         self.bent = [MapIAF(latent_dim, flows) for _ in widths] if flows else []
         self.priors = [ResidualNormal(latent_dim) for _ in widths[:-1]]
-        self.mix = [layers.Conv2D(width, 1) for width in widths]
+        self.mix = [Conv2D(width, 1) for width in widths]
         self.down = [tower(width, cells, held, kind=kind) for width in widths]
         # Of the scales without latents, that of the image first.
         outside = [channels // 2 ** (outer - s) for s in range(outer)]
@@ -124,7 +124,7 @@ class NVAE(LatentVariableModel):
         params = image_channels * self.likelihood_head.params_per_channel
         self.pixels = [
             Cell(kind, regularizer=held),
-            layers.Conv2D(params, 3, padding="same"),
+            Conv2D(params, 3, padding="same"),
         ]
         self.sides = tuple(math.ceil(side / 2**halvings) for side in size)
         rests = [n * 2**halvings - side for n, side in zip(self.sides, size)]
@@ -182,14 +182,14 @@ class NVAE(LatentVariableModel):
 
 def tower(width, cells: int, held, strides=None, kind="plain") -> keras.Sequential:
     """Cells, behind a convolution where its strides are given."""
-    first = [layers.Conv2D(width, 3, strides, "same")] if strides else []
+    first = [Conv2D(width, 3, strides, "same")] if strides else []
     behind = [Cell(kind, regularizer=held) for _ in range(cells)]
     return keras.Sequential([*first, *behind])
 
 
 def double(width: int) -> keras.Sequential:
     """Maps of twice the height and width."""
-    return keras.Sequential([layers.UpSampling2D(), layers.Conv2D(width, 1)])
+    return keras.Sequential([layers.UpSampling2D(), Conv2D(width, 1)])
 
 
 def join(*maps: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 from zoo import checks
 from zoo.draws import generating, seed_words
 from zoo.generative import GenerativeModel, Measures
+from zoo.networks import Conv2D, Dense
 from zoo.networks.attention import CausalAttention
 from zoo.networks.gated import GatedConv
 
@@ -85,8 +86,7 @@ class PixelCNN(GenerativeModel):
             places = self.shape[0] * self.shape[1]
             self.attention = CausalAttention(places, channels, attention_heads)
             self.attention.build()
-        dense = keras.layers.Dense
-        self.head = [dense(channels, "relu"), dense(levels)]
+        self.head = [Dense(channels, "relu"), Dense(levels)]
         if upper is not None:
             checks.check_shape(upper, axes=3)
             sides = zip(self.shape, self.upper[:2])
@@ -95,9 +95,8 @@ class PixelCNN(GenerativeModel):
             wanted = "`shape` must be a multiple of that of `upper`."
             checks.require(whole, wanted, f"{self.shape=}, {self.upper=}")
             self.upper_embedding = keras.layers.Embedding(self.upper[2], channels)
-            conv = keras.layers.Conv2D
-            self.upper_conv = conv(channels, 3, padding="same", activation="relu")
-            self.upper_maps = [dense(4 * channels) for _ in self.gated]
+            self.upper_conv = Conv2D(channels, 3, padding="same", activation="relu")
+            self.upper_maps = [Dense(4 * channels) for _ in self.gated]
 
     @property
     def fields(self):

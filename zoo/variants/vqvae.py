@@ -13,6 +13,7 @@ from zoo.draws import batch_seed
 from zoo.heads import Codebook
 from zoo.heads.codebook import perplexity
 from zoo.latent import LatentVariableModel
+from zoo.networks import Conv2D
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -89,14 +90,14 @@ class VQVAE(LatentVariableModel):
 
         # Lists are bottom first: level i is at index i - 1.
         self.encoders = [self._block(stride) for stride in self.strides]
-        self.encode_heads = [layers.Conv2D(code_dim, 1) for _ in self.strides]
+        self.encode_heads = [Conv2D(code_dim, 1) for _ in self.strides]
         self.codebooks = [Codebook(num_codes, code_dim, decay) for _ in self.strides]
         for codebook in self.codebooks:
             codebook.build()
         # What a level sees of the one above, and the image of all.
         self.ups = [self._block(-stride) for stride in self.strides[1:]]
         params = image_channels * self.likelihood_head.params_per_channel
-        out = layers.Conv2D(params, 3, padding="same")
+        out = Conv2D(params, 3, padding="same")
         self.image = keras.Sequential([self._block(-self.strides[0]), out])
 
     @property
@@ -170,7 +171,7 @@ class VQVAE(LatentVariableModel):
     def _block(self, stride) -> keras.Sequential:
         """Smaller maps, or larger ones if negative, and residual blocks behind."""
         parts = [layers.UpSampling2D(-stride)] if stride < 0 else []
-        parts.append(layers.Conv2D(self.channels, 3, max(stride, 1), "same"))
+        parts.append(Conv2D(self.channels, 3, max(stride, 1), "same"))
         blocks = [Residual(self.channels) for _ in range(self.blocks)]
         return keras.Sequential([*parts, *blocks, layers.ReLU()])
 
@@ -183,8 +184,8 @@ class Residual(layers.Layer):
         super().__init__(**kwargs)
         self.channels = channels
         options = {"padding": "same", "dtype": self.dtype_policy}
-        self.first = layers.Conv2D(channels, 3, activation="relu", **options)
-        self.second = layers.Conv2D(channels, 1, **options)
+        self.first = Conv2D(channels, 3, activation="relu", **options)
+        self.second = Conv2D(channels, 1, **options)
 
     def build(self, shape):
         self.first.build(shape)
