@@ -427,6 +427,21 @@ def test_a_shipped_entry_gives_what_its_card_promises(name):
     assert found == pytest.approx(metadata["check"], rel=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [name for name in zoo.list_presets() if name.startswith("vq_vae2")]
+)
+def test_shipped_priors_draw_the_images(name):
+    model = zoo.load(name)
+    priors = [zoo.load(f"{name}/prior_{level}") for level in (2, 1)]
+    images = model.sample_from(priors, 20, seed=0).numpy()
+    noise = model.sample(20, seed=0).numpy()
+    assert images.shape == noise.shape == (20, *model.event_shape)
+    # Neighbours are alike in images, and less so in those of codes drawn evenly.
+    rough = [np.abs(np.diff(pixels, axis=2)).mean() for pixels in (images, noise)]
+    assert rough[0] < 0.8 * rough[1]
+
+
 def test_a_grid_is_what_it_shows():
     rows = np.zeros((2, 3, 4, 5, 1))
     rows[1, 2] = 1.0

@@ -2,8 +2,9 @@
 
 Grey Fashion-MNIST from 7 x 7 to 28 x 28 pixels, and photograph patches from 16 x 16 to
 32 x 32. The VAE and the VAE-GAN infer z from the target itself, RefVAE from another
-image of its class, or of its photograph; a photograph has no classes, and so RefVAE
-no perceptual network. `sampled` has z from the prior in all three, and is what can be
+image of its class, or of its photograph. A photograph has no classes, and so RefVAE no
+perceptual network; its patches overlap, so that one reference in a hundred shares
+pixels with its target. `sampled` has z from the prior in all three, and is what can be
 compared: `reference` is a reconstruction where the target is the reference. A study: it
 makes a table and a picture, no entry.
 """
