@@ -13,7 +13,6 @@ def card(
     about: str,
     metadata: dict,
     drawn: Sequence[Path],
-    sample: str | None = None,
 ) -> str:
     """The model card: what, how, results with their protocol, pictures, limits."""
     metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
@@ -22,7 +21,7 @@ def card(
         f"{figure['protocol']} |"
         for metric, figure in metrics.items()
     )
-    sample = sample or "images = model.sample(16, seed=0)"
+    sample = "images = model.sample(16, seed=0)"
     if "label" in data.get("given", ()):
         sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
     if "low" in data.get("given", ()):

@@ -25,73 +25,49 @@ def publish_with_priors(
     epochs: int,
     binarise: bool = False,
 ) -> Path:
-    """Trains a PixelCNN of each level's codes and publishes all of them as one entry.
+    """Trains a PixelCNN of each level's codes and publishes the model with them.
 
-    The priors are entries within it, `prior_2` above `prior_1`, the top one with
-    self-attention, as in VQ-VAE-2; each with the weights that were best on the
-    validation images. Its figures of merit say what an image costs with the codes at
-    the priors' price, an upper bound on its NLL.
-
-    `prior_seconds` is what their training took, beside the model's own.
+    The top one has self-attention, as in VQ-VAE-2; each has the weights that were best
+    on the validation images, and waits in the run's folder should the run be killed.
+    `prior_seconds` of the entry is what their training took.
 
     Returns:
         The entry's folder.
     """
-    train, validation, test = (
-        evaluation_images(split, binarise)
-        for split in (data.train, data.validation, data.test)
+    train, validation = (
+        encoded(model, evaluation_images(split, binarise))
+        for split in (data.train, data.validation)
     )
-    test = test[: run.test_images]
-    splits = {"train": train, "validation": validation, "test": test}
-    codes = {split: encoded(model, images) for split, images in splits.items()}
-    started = time.perf_counter()
-    priors, nats = [], []
-    for level in range(len(model.strides)):
-        train, validation, tested = (codes[split][level] for split in codes)
-        upper = None
-        if level:
-            upper = (*train["upper"].shape[1:], model.num_codes)
-        prior = zoo.PixelCNN(
-            train["x"].shape[1:],
-            model.num_codes,
-            channels=channels,
-            depth=depth,
-            upper=upper,
-            attention_heads=0 if level else HEADS,
-            seed=run.seed,
-        )
-        prior.compile(keras.optimizers.Adam(1e-3))
-        best = keras.callbacks.EarlyStopping(
-            "val_loss", patience=PATIENCE, restore_best_weights=True
-        )
-        prior.fit(
-            train, batch_size=64, epochs=epochs, validation_data=validation,
-            callbacks=[best],
-        )  # fmt: skip
-        log_p = zoo.evaluation.log_prob(prior, tested.pop("x"), tested)
-        nats.append(-float(np.mean(log_p)))
-        priors.append(prior)
-    seconds = time.perf_counter() - started
-
-    protocol = f"{len(test)} test images"
-    total = zoo.evaluation.information(model, test)["distortion"] + sum(nats)
-    bits = float(zoo.bounds.bits_per_dim(-total, model.event_shape))
-    more = {
-        "prior_seconds": publish.figure(seconds, "s", "training of all priors"),
-        "prior_nats": publish.figure(nats, "nats per level", protocol),
-        "nll_with_priors": publish.figure(total, "nats, upper bound", protocol),
-        "bits_per_dim_with_priors": publish.figure(bits, "bits", protocol),
-    }
-    run.num_importance_samples = 0  # all draws of a point are the same
-    names = [f"prior_{level}" for level in range(len(priors), 0, -1)]
-    loaded = ", ".join(f'zoo.load("{run.name}/{name}")' for name in names)
-    sample = f"images = model.sample_from([{loaded}], 16)"
-    options = {"about": about, "more": more, "sample": sample}
-    entry = publish.publish(run, model, data, binarise=binarise, **options)
-    for name, prior in zip(names, priors):
-        zoo.presets.save(prior, entry / name, {"recipe": run.name, "seed": run.seed})
-    publish.redraw(entry)  # samples come from the priors now
-    return entry
+    priors, seconds = [], 0.0
+    for level, (codes, held_out) in enumerate(zip(train, validation)):
+        folder = run.folder / f"prior_{len(train) - level}"
+        if not folder.exists():
+            started = time.perf_counter()
+            prior = zoo.PixelCNN(
+                codes["x"].shape[1:],
+                model.num_codes,
+                channels=channels,
+                depth=depth,
+                upper=(*codes["upper"].shape[1:], model.num_codes) if level else None,
+                attention_heads=0 if level else HEADS,
+                seed=run.seed,
+            )
+            prior.compile(keras.optimizers.Adam(1e-3))
+            best = keras.callbacks.EarlyStopping(
+                "val_loss", patience=PATIENCE, restore_best_weights=True
+            )
+            prior.fit(
+                codes, batch_size=64, epochs=epochs, validation_data=held_out,
+                callbacks=[best],
+            )  # fmt: skip
+            took = {"seconds": time.perf_counter() - started}
+            zoo.presets.save(prior, folder, took)
+        priors.append(zoo.load(folder))
+        seconds += zoo.presets.read_metadata(folder)["seconds"]
+    run.num_importance_samples = 1  # all draws of a point are the same
+    more = {"prior_seconds": publish.figure(seconds, "s", f"{len(priors)} PixelCNNs")}
+    model = model.with_priors(priors)
+    return publish.publish(run, model, data, about=about, more=more, binarise=binarise)
 
 
 def encoded(model: zoo.VQVAE, images: np.ndarray) -> list[dict[str, np.ndarray]]:

@@ -30,7 +30,6 @@ def publish(
     about: str,
     binarise: bool = False,
     more: dict[str, dict] | None = None,
-    sample: str | None = None,
 ) -> Path:
     """Evaluates a model once on the test set and writes its entry in the run's folder.
 
@@ -41,7 +40,6 @@ def publish(
         about: what the entry is and what it compares with, for its card.
         binarise: whether it was trained on binarised images.
         more: figures of merit that the recipe has measured itself.
-        sample: how images are drawn, for its card, if otherwise than by `sample`.
 
     Returns:
         The entry's folder.
@@ -75,7 +73,7 @@ def publish(
     drawn = figures.draw(model, data, images, entry / "figures", run.history)
     export(model, entry, metadata)
     metadata = zoo.presets.read_metadata(entry)
-    (entry / "README.md").write_text(card(run.name, about, metadata, drawn, sample))
+    (entry / "README.md").write_text(card(run.name, about, metadata, drawn))
     return entry
 
 
@@ -114,10 +112,8 @@ def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
     """
     entry, model = zoo.presets.find(path), zoo.load(path)
     data, images = test_images(zoo.presets.read_metadata(entry))
-    priors = [zoo.load(path) for path in sorted(entry.glob("prior_*"), reverse=True)]
-    folder, card = folder or entry / "figures", folder is None
-    drawn = figures.draw(model, data, images, folder, priors=priors)
-    if card:
+    drawn = figures.draw(model, data, images, folder or entry / "figures")
+    if folder is None:
         file = entry / "README.md"
         file.write_text(show(drawn, file.read_text()))
     return drawn

@@ -365,6 +365,12 @@ CONFIGS = {
     "nvae_flows": Row(lambda: nvae((1, 1), flows=2), BINARY),
     "glow": Row(lambda: glow(), GREY),
     "vq_vae_2": Row(lambda: vq_vae(), BINARY),
+    "vq_vae_2_priors": Row(
+        lambda: vq_vae(
+            priors=[pixelcnn((2, 2), levels=8), pixelcnn(levels=8, upper=(2, 2, 8))]
+        ),
+        BINARY,
+    ),
     "pixelcnn": Row(
         lambda: pixelcnn(upper=(2, 2, 5)), {"x": CODES, "upper": CODES[:, ::2, ::2]}
     ),
@@ -411,6 +417,7 @@ ALIKE = (
     "glow_prior",
     "hierarchical_vae",
     "vq_vae",
+    "vq_vae_2_priors",
     "discretised_logistic",
     "nvae_flows",
     "spatial_vae",
@@ -423,6 +430,7 @@ DEEP = (
     "nvae_flows",
     "glow",
     "vq_vae_2",
+    "vq_vae_2_priors",
     "pixelcnn",
     "spatial_vae",
     "hierarchical_vae",

@@ -199,7 +199,7 @@ def test_grey_images_stay_grey_where_the_entry_is(digits):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (configs.pixelcnn, r"explore the VQVAE .* by its `sample_from`.*\(4, 4\)"),
+        (configs.pixelcnn, r"explore the VQVAE .* `with_priors` such.*\(4, 4\)"),
         (lambda: configs.build(shape=(13,), likelihood=zoo.Normal()), "of images of"),
     ],
 )

@@ -125,14 +125,58 @@ def test_training_uses_many_codes_and_rebuilds_the_images():
     )
 
 
-@pytest.mark.slow
-def test_images_of_learned_priors_go_down_the_levels():
+def test_learned_priors_say_what_codes_cost_and_which_are_drawn():
     model = vq_vae()
     top, bottom = pixelcnn((2, 2), levels=8), pixelcnn(levels=8, upper=(2, 2, 8))
-    images = model.sample_from([top, bottom], 3, seed=5)
-    upper = top.sample(3, seed=5)
-    lower = bottom.sample(3, {"upper": upper}, seed=6)
-    np.testing.assert_array_equal(images, model.decode(upper, lower))
+    for prior in (top, bottom):
+        for weight in prior.trainable_weights:
+            weight.assign_add(np.random.default_rng(0).normal(0, 0.2, weight.shape))
+    priced = model.with_priors([top, bottom])
+    x = BINARY[:4]
+    upper, lower = priced.encode(x)
+    np.testing.assert_array_equal(lower, model.encode(x)[1])
+    words = tf.constant([1, 2])
+    metrics, plain = (
+        version.measure(tf.constant(x), {}, words).metrics
+        for version in (priced, model)
+    )
+    np.testing.assert_allclose(metrics["rate_2"], -top.log_prob(upper), rtol=1e-5)
+    log_p = bottom.log_prob(lower, {"upper": upper})
+    np.testing.assert_allclose(metrics["rate_1"], -log_p, rtol=1e-5)
+    np.testing.assert_allclose(metrics["distortion"], plain["distortion"], rtol=1e-5)
+    found = priced.log_prob(x, num_importance_samples=3)
+    np.testing.assert_allclose(found, metrics["elbo"], rtol=1e-5)
+    log_w = priced.log_weights(x, num_importance_samples=3)  # more rows than images
+    np.testing.assert_allclose(log_w, np.tile(found, (3, 1)), rtol=1e-5)
+    # The priors prefer some codes, and these are drawn.
+    prices = []
+    for version in (priced, model):
+        draw = Sample(seed_words(5), 200)
+        version.walk(draw)
+        upper, lower = (latent.z for latent in draw.latents)
+        log_p = top.log_prob(upper), bottom.log_prob(lower, {"upper": upper})
+        prices.append(np.mean(log_p, axis=1))
+    assert (prices[0] > prices[1] + 1.0).all()
+    each = priced.sample(2, seed=[5, 7])
+    np.testing.assert_allclose(each[1], priced.sample(1, seed=[7])[0], atol=1e-5)
+
+
+def test_draws_of_the_priors_follow_their_probabilities():
+    prior = pixelcnn((1, 2), levels=2)
+    for weight in prior.trainable_weights:
+        weight.assign_add(np.random.default_rng(0).normal(0, 0.2, weight.shape))
+    maps = prior.distribution({})
+    x = np.int32([[[0, 0]], [[0, 1]], [[1, 0]], [[1, 1]]])
+    share = np.bincount(maps.sample(4000, seed=(1, 2)).numpy().reshape(-1, 2) @ [2, 1])
+    # Four standard errors of a share are at most 0.032.
+    np.testing.assert_allclose(share / 4000, np.exp(maps.log_prob(x)), atol=0.032)
+
+
+def test_priors_of_other_levels_are_refused():
+    model, top = vq_vae(), pixelcnn((2, 2), levels=8)
+    for priors in ([top], [top, pixelcnn(levels=8)], [top, pixelcnn(levels=7)]):
+        with pytest.raises(ValueError, match="`priors` must have a shape, levels"):
+            model.with_priors(priors)
 
 
 @pytest.mark.parametrize(

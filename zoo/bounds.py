@@ -35,6 +35,8 @@ class Latent(NamedTuple):
         support = -math.inf, math.inf
         if isinstance(inner, tfd.Categorical):
             support = 0, inner.logits_parameter().shape[-1] - 1
+        elif hasattr(inner, "levels"):
+            support = 0, inner.levels - 1
         return Field(tuple(self.z.shape[1:]), self.z.dtype.name, support)
 
     def stddev(self) -> tf.Tensor | None:

@@ -188,6 +188,8 @@ class SampleEach(Draw):
             return distribution.bijector.forward(self._from_noise(inner, seeds, noise))
         if isinstance(inner, tfd.Normal):
             return inner.loc + inner.scale * noise
+        if hasattr(distribution, "sample_each"):
+            return distribution.sample_each(seeds)
         batched = distribution.batch_shape.rank > 0
 
         def one_row(row):

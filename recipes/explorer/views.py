@@ -214,7 +214,7 @@ def check(model: zoo.GenerativeModel) -> None:
     fields = model.fields
     received = {name: field.shape for name, field in fields.items()}
     wanted = "A PixelCNN draws codes, which are no images: explore the VQVAE whose "
-    wanted += "codes they are, and draw with both in Python, by its `sample_from`."
+    wanted += "codes they are, `with_priors` such as this."
     require(not isinstance(model, zoo.PixelCNN), wanted, received)
     wanted = "The explorer shows models of images of one or three channels, given "
     wanted += "nothing, a label, or a small image and a reference."

@@ -24,9 +24,7 @@ from recipes.figures.latents import (
 )
 
 
-def draw(
-    model, data, images: np.ndarray, folder: Path, epochs=(), priors=()
-) -> list[Path]:
+def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]:
     """Writes every figure of an entry as PNG and returns the files.
 
     Of a model without latents there are samples and the history alone, and of Glow the
@@ -38,17 +36,16 @@ def draw(
         images: test images as the model is judged on them, `[N, H, W, C]`.
         folder: where the files go.
         epochs: the training history, if known.
-        priors: of a VQ-VAE's codes, top level first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     labels, given = data.labels["test"], partial(data.given, model, "test")
-    pictures = {"samples": samples(model, given=given(10), priors=priors)}
+    pictures = {"samples": samples(model, given=given(10))}
     if has_latents(model):
         shown = reconstructions(model, images[:10], given(10))
         pictures["reconstructions"] = shown
     if isinstance(model, zoo.RefVAE):
         pictures["enlarged"] = enlarged(model, images[:10], given(10))
-    codes = isinstance(model, zoo.VQVAE)  # whose own prior draws noise
+    codes = isinstance(model, zoo.VQVAE)  # whose noise is no normal's
     if len(getattr(model, "latent_fields", ())) > 1 and not codes:
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):

@@ -58,17 +58,11 @@ def samples(
     count: int = 100,
     seed: int = 0,
     given: dict | None = None,
-    priors: Sequence[zoo.PixelCNN] = (),
 ) -> Figure:
-    """Means of p(x|z), z from the prior, in rows of ten; conditions go by column.
-
-    Codes come from their learned `priors`, top level first, if there are any.
-    """
-    if priors:
-        images = model.sample_from(priors, count, seed=seed)
-    else:
-        images = model.sample(count, every_class(model, count, given), seed=seed)
-    return grid(np.split(images.numpy(), count // 10))
+    """Means of p(x|z), z from the prior, in rows of ten; conditions go by column."""
+    told = every_class(model, count, given)
+    images = model.sample(count, told, seed=seed).numpy()
+    return grid(np.split(images, count // 10))
 
 
 def every_class(

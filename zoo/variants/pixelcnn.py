@@ -139,10 +139,13 @@ class PixelCNN(GenerativeModel):
     def sample(self, n=1, given=None, *, seed=0):
         """Maps `[n, H, W]`, int32; a seed, or one for each."""
         given = self._as_given(given, n)
-        gumbel = tfd.Sample(tfd.Gumbel(0.0, 1.0), (*self.shape, self.levels))
         draw = generating(seed_words(seed), n, [()])  # of no normal noise
-        noise, _ = draw.take(gumbel)
+        noise, _ = draw.take(self.distribution({}).noise())
         return self._choose(noise, given)
+
+    def distribution(self, given) -> tfd.Distribution:
+        """p(x | given), of one batch row for each of `given`'s, if there is one."""
+        return Maps(self, given)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _choose(self, noise, given):
@@ -223,3 +226,71 @@ class PixelCNN(GenerativeModel):
         for dense in self.head:
             h = dense(tf.nn.relu(h))
         return tf.cast(h, tf.float32)
+
+
+class Maps(tfd.Distribution):
+    """A PixelCNN's maps `[H, W]`, int32, as a distribution."""
+
+    def __init__(self, model: PixelCNN, given: dict):
+        parameters = dict(locals())
+        self.model = model
+        self.upper = given.get("upper")
+        self.levels = model.levels
+        super().__init__(
+            dtype=tf.int32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name="maps",
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}  # a model, which has no shape
+
+    def _batch_shape(self):
+        return tf.TensorShape([] if self.upper is None else self.upper.shape[:1])
+
+    def _batch_shape_tensor(self, **_):
+        return (
+            tf.zeros([0], tf.int32) if self.upper is None else tf.shape(self.upper)[:1]
+        )
+
+    def _event_shape(self):
+        return tf.TensorShape(self.model.shape)
+
+    def _event_shape_tensor(self, **_):
+        return tf.constant(self.model.shape, tf.int32)
+
+    def _log_prob(self, value):
+        flat = tf.reshape(value, [-1, *self.model.shape])
+        log_p = self.model._log_p(flat, self._given(tf.shape(flat)[0]))
+        return tf.reshape(log_p, tf.shape(value)[:-2])
+
+    def _sample_n(self, n, seed=None):
+        shape = tf.concat([[n], self.batch_shape_tensor()], axis=0)
+        gumbel = self.noise().sample(tf.reduce_prod(shape), seed=seed)
+        maps = self._of_noise(gumbel)
+        return tf.reshape(maps, tf.concat([shape, self.model.shape], axis=0))
+
+    def sample_each(self, seeds) -> tf.Tensor:
+        """A map for each seed `[N, 2]`, what that seed gives alone; `[N, H, W]`."""
+        noise = self.noise()
+        spec = tf.TensorSpec(noise.event_shape, tf.float32)
+        one = lambda seed: noise.sample(seed=seed)  # noqa: E731
+        return self._of_noise(tf.map_fn(one, seeds, fn_output_signature=spec))
+
+    def noise(self) -> tfd.Distribution:
+        """What the largest sums of logits and noise are drawn with."""
+        shape = (*self.model.shape, self.levels)
+        return tfd.Sample(tfd.Gumbel(0.0, 1.0), shape)
+
+    def _of_noise(self, noise):
+        return self.model._choose(noise, self._given(tf.shape(noise)[0]))
+
+    def _given(self, rows) -> dict:
+        """The upper maps, for so many rows."""
+        if self.upper is None:
+            return {}
+        return {"upper": tf.tile(self.upper, [rows // tf.shape(self.upper)[0], 1, 1])}

@@ -9,11 +9,11 @@ from keras import layers
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
-from zoo.draws import batch_seed
 from zoo.heads import Codebook
 from zoo.heads.codebook import perplexity
 from zoo.latent import LatentVariableModel
 from zoo.networks import Conv2D
+from zoo.variants.pixelcnn import PixelCNN
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -29,9 +29,11 @@ class VQVAE(LatentVariableModel):
     with codes c_i of z_i. The decoder's gradient goes straight through to e_i, which
     the term commitment * |e_i - c_i|^2 holds near its code; see `zoo.heads.Codebook`.
 
-    The prior is uniform, so that the rate is log(num_codes) at each place: an upper
-    bound on what the codes cost under a learned prior, such as `zoo.PixelCNN`. As the
-    posterior is a point, `elbo` is log p(x|z) + log p(z), a lower bound on log p(x).
+    The prior is uniform at first, so that the rate is log(num_codes) at each place: an
+    upper bound on what the codes cost under learned priors. These are trained on the
+    codes of a finished model, one `PixelCNN` for each level, and `with_priors` puts
+    them in. As the posterior is a point, `elbo` is log p(x|z) + log p(z), a lower bound
+    on log p(x), and so is `log_prob`: all draws are the same.
 
     Args:
         image_shape: height, width and channels.
@@ -43,10 +45,13 @@ class VQVAE(LatentVariableModel):
         blocks: residual blocks in each part of the networks.
         commitment: weight of that term.
         decay: of the codebooks' moving averages.
+        priors: of the codes, top level first, those below `given` the codes above them
+            as `upper`; uniform without any. A `fit` would train them too.
         **kwargs: as for `zoo.LatentVariableModel`.
 
     Raises:
-        ValueError: if the strides do not divide the image, or a number is too small.
+        ValueError: if the strides do not divide the image, a number is too small, or
+            priors are not those of the levels.
 
     Example:
         vq_vae_2 = zoo.VQVAE((28, 28, 1), strides=(2, 2), likelihood=zoo.Normal(0.1))
@@ -66,6 +71,7 @@ class VQVAE(LatentVariableModel):
         blocks: int = 1,
         commitment: float = 0.25,
         decay: float = 0.99,
+        priors: Sequence[PixelCNN] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -99,6 +105,16 @@ class VQVAE(LatentVariableModel):
         params = image_channels * self.likelihood_head.params_per_channel
         out = Conv2D(params, 3, padding="same")
         self.image = keras.Sequential([self._block(-self.strides[0]), out])
+        self.priors = list(priors)
+        found = [(prior.shape, prior.levels, prior.upper) for prior in self.priors]
+        grids = [self.grid(i) for i in reversed(range(len(self.strides)))]
+        above = [None, *((*grid, num_codes) for grid in grids)]
+        expected = [(grid, num_codes, upper) for grid, upper in zip(grids, above)]
+        wanted = (
+            "`priors` must have a shape, levels and an `upper` map of every level, "
+        )
+        wanted += f"top level first: {expected}."
+        checks.require(found in ([], expected), wanted, found)
 
     @property
     def event_shape(self):
@@ -113,11 +129,9 @@ class VQVAE(LatentVariableModel):
         return maps
 
     def walk(self, draw, features=None, given=None):
-        size = [side // math.prod(self.strides) for side in self.image_shape[:2]]
         features, codes, above = draw.repeat(features), [], []
         for i in reversed(range(len(self.strides))):
-            logits = tf.zeros((*size, self.num_codes))
-            prior = tfd.Independent(tfd.Categorical(logits), 2)
+            prior = self._prior(draw, i)
             if features is None:
                 code = self.codebooks[i](draw(prior))
             else:
@@ -126,10 +140,22 @@ class VQVAE(LatentVariableModel):
             codes = [*codes, code]
             if i:
                 above = [self.ups[i - 1](tf.concat(codes, axis=-1))]
-                stride = self.strides[i]
-                codes = [enlarge(code, stride) for code in codes]
-                size = [stride * side for side in size]
+                codes = [enlarge(code, self.strides[i]) for code in codes]
         return tf.concat(codes, axis=-1)
+
+    def _prior(self, draw, i) -> tfd.Distribution:
+        """p(z) of level i + 1, given the codes above that were drawn before it."""
+        if not self.priors:
+            logits = tf.zeros((*self.grid(i), self.num_codes))
+            return tfd.Independent(tfd.Categorical(logits), 2)
+        given = {"upper": draw.latents[-1].z} if draw.latents else {}
+        return self.priors[len(draw.latents)].distribution(given)
+
+    def grid(self, i) -> tuple[int, int]:
+        """Height and width of the codes of level i + 1."""
+        stride = math.prod(self.strides[: i + 1])
+        height, width = (side // stride for side in self.image_shape[:2])
+        return height, width
 
     def _quantise(self, draw, prior, e, i):
         """The codes nearest to e, with gradients that go straight to e."""
@@ -143,23 +169,43 @@ class VQVAE(LatentVariableModel):
     def likelihood(self, out, given):
         return self.likelihood_head(self.image(out))
 
-    def sample_from(self, priors, n: int = 1, *, seed: int = 0) -> tf.Tensor:
-        """Images `[n, *event_shape]` whose codes come from learned priors.
+    def log_prob(self, x, given=None, *, num_importance_samples=1, seed=0, chunk=1):
+        """log p(x|z) + log p(z) in nats, `[B]`, of one draw: all are the same."""
+        if not tf.is_tensor(num_importance_samples):
+            checks.at_least(1, num_importance_samples=num_importance_samples)
+        return super().log_prob(x, given, num_importance_samples=1, seed=seed, chunk=1)
 
-        There is one for each level, top level first: a `PixelCNN` of the level's codes,
-        and below the top `given` those of the level above as `upper`.
+    def with_priors(self, priors: Sequence[PixelCNN]) -> "VQVAE":
+        """A copy whose codes have these priors, top level first.
 
         Raises:
-            ValueError: if there are more or fewer.
+            ValueError: if they are not those of the levels.
+
+        Example:
+            top, bottom = vq_vae_2.encode(images)
+            upper = top.shape[1:] + (vq_vae_2.num_codes,)
+            priors = [
+                zoo.PixelCNN(top.shape[1:], vq_vae_2.num_codes),
+                zoo.PixelCNN(bottom.shape[1:], vq_vae_2.num_codes, upper=upper),
+            ]
+            ...  # compile both
+            priors[0].fit(top)
+            priors[1].fit({"x": bottom, "upper": top})
+            vq_vae_2.with_priors(priors).sample(16)
         """
-        levels = len(self.strides)
-        wanted = f"`priors` must be one for each of {levels} levels."
-        checks.require(len(priors) == levels, wanted, f"{len(priors)} priors")
-        codes = []
-        for i, prior in enumerate(priors):
-            given = {"upper": codes[-1]} if codes else {}
-            codes.append(prior.sample(n, given, seed=batch_seed(seed, i)))
-        return self.decode(*codes)
+        copies = [type(prior).from_config(prior.get_config()) for prior in priors]
+        for copy, prior in zip(copies, priors):
+            copy.set_weights(prior.get_weights())
+        config = keras.saving.deserialize_keras_object(self.get_config())
+        model = type(self)(**{**config, "priors": copies})
+        for weight, value in zip(model.own_weights(), self.own_weights()):
+            weight.assign(value)
+        return model
+
+    def own_weights(self) -> list[keras.Variable]:
+        """All weights but the priors'."""
+        priors = {id(weight) for prior in self.priors for weight in prior.weights}
+        return [weight for weight in self.weights if id(weight) not in priors]
 
     def reports(self, draw):
         names = self.latent_names(len(draw.latents))
