@@ -21,6 +21,8 @@ def data(tmp_path_factory):
         (["1F9D1 200D 1F680", "1F469 1F3FD 200D 1F680"], True),  # astronauts
         (["1F46B", "1F46C 1F3FB", "1F9D1 200D 1F91D 200D 1F9D1"], True),  # hand in hand
         (["1F468 200D 1F469 200D 1F467", "1F46A"], True),  # families
+        (["1F930", "1FAC3 1F3FD", "1FAC4"], True),  # pregnant: woman, man, person
+        (["1F934", "1F478 1F3FB", "1FAC5"], True),  # with a crown
         (["1F3FB", "1F3FC"], False),  # the tones themselves
         (["1F44B", "1F44C"], False),
         (["1F9D1 200D 1F680", "1F9D1 200D 1F692"], False),  # astronaut, firefighter
