@@ -1,9 +1,9 @@
 """VQ-VAE-2 of two levels on emoji of 32 x 32 pixels, with PixelCNN priors of its codes.
 
 8 x 8 codes above 16 x 16, 128 each; each channel of a pixel has a mixture of three
-discretised logistics. The priors are entries within this one; they draw the samples.
-`nll_with_priors` is what an image costs with the codes at the priors' price: an upper
-bound on its NLL. No glyph of the test images is among those trained on.
+discretised logistics. The priors are part of the model: samples come through them, and
+its NLL, an upper bound, has the codes at their price. No glyph of the test images is
+among those trained on.
 """
 
 import keras

@@ -1,9 +1,8 @@
 """VQ-VAE-2 of two levels on grey Fashion-MNIST, with PixelCNN priors of its codes.
 
 7 x 7 codes above 14 x 14, 64 each; each pixel has a mixture of three discretised
-logistics. The priors are entries within this one; they draw the samples.
-`nll_with_priors` is what an image costs with the codes at the priors' price: an upper
-bound on its NLL, comparable with any other mass of the same images.
+logistics. The priors are part of the model: samples come through them, and its NLL, an
+upper bound, has the codes at their price; it compares with other masses of the images.
 """
 
 import keras
