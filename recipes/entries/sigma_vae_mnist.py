@@ -19,8 +19,8 @@ def train(run: Run) -> None:
     data = datasets.load("mnist")
     shape, latent_dim, batch_size = (28, 28, 1), 2, 100
     vae = zoo.SigmaVAE(
-        zoo.networks.dense_encoder(shape, (512, 512, 256)),
-        zoo.networks.dense_decoder(latent_dim, shape, (256, 512, 512)),
+        zoo.networks.dense_encoder(shape, (256, 256, 256)),
+        zoo.networks.dense_decoder(latent_dim, shape, (256, 256, 256)),
         latent_dim,
         seed=run.seed,
     )
