@@ -23,7 +23,7 @@ def train(run: Run) -> None:
     vlae = zoo.VLAE(
         (28, 28, 1),
         latent_dims=(4, 4, 8),
-        units=(128, 256, 512),
+        units=(64, 128, 256),
         objective=zoo.objectives.ELBO(warm_up),
         seed=run.seed,
     )
