@@ -1,6 +1,6 @@
 """Training steps of the pretrained entries beside the machine's matrix multiplication.
 
-Leave the machine alone meanwhile, three minutes for all. Writes entries.json, whose
+Leave the machine alone meanwhile, five minutes for all. Writes entries.json, whose
 figures are of one machine only; `python -m benchmarks.page` then makes a table of it.
 
 python -m benchmarks.entries [NAME ...]
