@@ -42,8 +42,7 @@ COMPOSED = {  # sorted codes that one code says too
 class Emoji(tfds.core.GeneratorBasedBuilder):
     """Emoji on white, split by what they show: 80, 10 and 10 %."""
 
-    VERSION = tfds.core.Version("2.0.0")
-    RELEASE_NOTES = {"2.0.0": "Subjects are told apart better, and so the splits."}
+    VERSION = tfds.core.Version("2.0.0")  # 1 took some subjects for several
     BUILDER_CONFIGS = (
         tfds.core.BuilderConfig(name="32", description="32 x 32 pixels."),
         tfds.core.BuilderConfig(name="64", description="64 x 64, from the font."),
