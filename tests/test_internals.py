@@ -30,6 +30,8 @@ TESTED = {"keras": "3.15", "tensorflow": "2.21", "tensorflow-probability": "0.25
 # TFP documents that subclasses of its distributions and bijectors define these, and
 # Python that every NamedTuple has `_replace`.
 EXTENSION_POINTS = {
+    "_batch_shape",
+    "_batch_shape_tensor",
     "_event_shape",
     "_event_shape_tensor",
     "_forward_log_det_jacobian",
