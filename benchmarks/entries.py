@@ -8,14 +8,13 @@ python -m benchmarks.entries [NAME ...]
 
 import functools
 import sys
-import time
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 import zoo
-from benchmarks import limit, page
+from benchmarks import limit, models, page
 from benchmarks.operations import multiply_adds
 from benchmarks.run import Record
 from recipes import datasets
@@ -53,7 +52,7 @@ def measure(name: str, rate: Callable[[], float]) -> dict:
     model.fit(batches, callbacks=[turns], **options)
     return {
         "multiply_adds": multiply_adds(step_graph(model, batches)) / BATCH_SIZE,
-        "images_per_second": [steps * BATCH_SIZE / s for s in turns.seconds[1:]],
+        "images_per_second": [steps * BATCH_SIZE / s for s in turns.epochs[1:]],
         "matmul": turns.rates[1:],
     }
 
@@ -82,20 +81,21 @@ def load(name: str, image_size: int | None) -> datasets.Dataset:
     return datasets.load(name, image_size=image_size)
 
 
-class Turns(keras.callbacks.Callback):
+class Turns(models.Clock):
     """Measures the matmul before each epoch, and the epoch."""
 
     def __init__(self, rate: Callable[[], float]):
         super().__init__()
         self.rate = rate
-        self.rates, self.seconds = [], []
+        self.rates, self.epochs = [], []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.rates.append(self.rate())
-        self.started = time.perf_counter()
+        super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.started)
+        super().on_epoch_end(epoch, logs)
+        self.epochs.append(self.seconds)
 
 
 if __name__ == "__main__":

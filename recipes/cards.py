@@ -8,12 +8,7 @@ from recipes.tables import shown
 PICTURES, LIMITS = "## Pictures\n", "\n\n## Limits"  # the pictures stand between them
 
 
-def card(
-    name: str,
-    about: str,
-    metadata: dict,
-    drawn: Sequence[Path],
-) -> str:
+def card(name: str, about: str, metadata: dict, drawn: Sequence[Path]) -> str:
     """The model card: what, how, results with their protocol, pictures, limits."""
     metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
     rows = "\n".join(

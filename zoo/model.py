@@ -45,6 +45,12 @@ def _takes_any(cls: type, kind=inspect.Parameter.VAR_KEYWORD) -> bool:
     return any(p.kind is kind for p in parameters)
 
 
+def weights_beside(model: keras.Model, *parts: keras.layers.Layer) -> list:
+    """All weights of a model but those of some of its parts."""
+    left_out = {id(weight) for part in parts for weight in part.weights}
+    return [weight for weight in model.weights if id(weight) not in left_out]
+
+
 class Configured:
     """An object whose configuration is its constructor's arguments.
 

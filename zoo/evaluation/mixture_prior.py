@@ -7,6 +7,7 @@ import tensorflow as tf
 from zoo import checks
 from zoo.draws import Sample, seed_words
 from zoo.evaluation.likelihood import batches
+from zoo.model import weights_beside
 from zoo.priors import MixturePrior
 
 
@@ -61,15 +62,11 @@ def fit_mixture_prior(
     prior = MixturePrior(model.top_dim, components)
     config = model.get_config() | {"prior": keras.saving.serialize_keras_object(prior)}
     copy = type(model).from_config(config)
-    for weight, value in zip(_but_the_prior(copy), _but_the_prior(model)):
+    own, values = (weights_beside(m, m.prior_head) for m in (copy, model))
+    for weight, value in zip(own, values):
         weight.assign(value)
     scales = np.sqrt(mixture.covariances_) - prior.min_scale
     copy.prior_head.logits.assign(np.log(mixture.weights_))
     copy.prior_head.loc.assign(mixture.means_)
     copy.prior_head.raw_scale.assign(np.log(np.expm1(np.maximum(scales, 1e-6))))
     return copy
-
-
-def _but_the_prior(model) -> list[keras.Variable]:
-    prior = {id(weight) for weight in model.prior_head.weights}
-    return [weight for weight in model.weights if id(weight) not in prior]

@@ -136,6 +136,12 @@ class ImageCoupling(keras.layers.Layer):
         return shift, 2.0 * tf.tanh(raw / 2.0)
 
 
+def glow_steps(steps: int, units: int) -> list[keras.layers.Layer]:
+    """The layers of so many steps: actnorm, 1x1 convolution and coupling of each."""
+    kinds = [ActNorm, InvertibleConv, lambda: ImageCoupling(units)]
+    return [kind() for _ in range(steps) for kind in kinds]
+
+
 @keras.saving.register_keras_serializable("zoo")
 class GlowSteps(keras.layers.Layer):
     """A chain of actnorm, invertible 1x1 convolution and coupling; makes a bijector.
@@ -164,8 +170,7 @@ class GlowSteps(keras.layers.Layer):
         self.shape = tuple(shape)
         self.steps = steps
         self.units = units
-        kinds = [ActNorm, InvertibleConv, lambda: ImageCoupling(units)]
-        self.flows = [kind() for _ in range(steps) for kind in kinds]
+        self.flows = glow_steps(steps, units)
 
     def build(self, _=None):
         for layer in self.flows:

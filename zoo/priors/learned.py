@@ -114,8 +114,19 @@ class VampPrior(Prior):
         return tfd.MixtureSameFamily(equal, posterior)
 
 
+class BentNormal(StandardNormal):
+    """Base of a standard normal that a flow bends."""
+
+    def bijector(self) -> tfb.Bijector:
+        """The flow from the standard normal's z_0 to z, both `[..., D]`."""
+        raise NotImplementedError
+
+    def distribution(self, model: keras.Model) -> tfd.Distribution:
+        return tfd.TransformedDistribution(super().distribution(model), self.bijector())
+
+
 @keras.saving.register_keras_serializable("zoo")
-class FlowPrior(StandardNormal):
+class FlowPrior(BentNormal):
     """RealNVP: a standard normal, bent by a chain of affine couplings.
 
     Each coupling leaves one part of z as it is and, from it, shifts and scales the
@@ -145,20 +156,16 @@ class FlowPrior(StandardNormal):
         for coupling in self.couplings:
             coupling.build((None, self.num_masked))
 
-    def bijector(self) -> tfb.Bijector:
-        """The flow from the standard normal's z_0 to z, both `[..., D]`."""
+    def bijector(self):
         chain = [
             coupling.bijector(-self.num_masked if index % 2 else self.num_masked)
             for index, coupling in enumerate(self.couplings)
         ]
         return tfb.Chain(chain, name="flow")  # TFP would join the names of its parts
 
-    def distribution(self, model: keras.Model) -> tfd.Distribution:
-        return tfd.TransformedDistribution(super().distribution(model), self.bijector())
-
 
 @keras.saving.register_keras_serializable("zoo")
-class GlowPrior(StandardNormal):
+class GlowPrior(BentNormal):
     """A standard normal, bent by the steps of Glow; see `zoo.flows.GlowSteps`.
 
     The density takes one pass forward, `zoo.networks.initialise` sets up its actnorm.
@@ -197,9 +204,5 @@ class GlowPrior(StandardNormal):
     def build(self, input_shape):
         self.flow.build()
 
-    def bijector(self) -> tfb.Bijector:
-        """The flow from the standard normal's z_0 to z, both `[..., D]`."""
+    def bijector(self):
         return tfb.Invert(self.flow.bijector())
-
-    def distribution(self, model: keras.Model) -> tfd.Distribution:
-        return tfd.TransformedDistribution(super().distribution(model), self.bijector())

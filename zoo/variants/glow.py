@@ -9,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from zoo import bounds, checks
 from zoo.draws import generating, seed_words
-from zoo.flows import ActNorm, ImageCoupling, InvertibleConv
+from zoo.flows.image import glow_steps
 from zoo.generative import GenerativeModel, Measures
 from zoo.networks import Conv2D
 
@@ -80,10 +80,7 @@ class Glow(GenerativeModel):
         wanted = f"{scales} scales must halve the image without a rest."
         halves = all(side % 2**scales == 0 for side in self.image_shape[:2])
         checks.require(halves, wanted, f"image_shape={self.image_shape}")
-        kinds = [ActNorm, InvertibleConv, lambda: ImageCoupling(units)]
-        self.flows = [
-            [kind() for _ in range(steps) for kind in kinds] for _ in range(scales)
-        ]
+        self.flows = [glow_steps(steps, units) for _ in range(scales)]
         zeros = {"padding": "same", "kernel_initializer": "zeros"}
         height, width, channels = self.image_shape
         self.splits, self.shapes = [], []

@@ -12,6 +12,7 @@ from zoo import checks
 from zoo.heads import Codebook
 from zoo.heads.codebook import perplexity
 from zoo.latent import LatentVariableModel
+from zoo.model import weights_beside
 from zoo.networks import Conv2D
 from zoo.variants.pixelcnn import PixelCNN
 
@@ -198,14 +199,10 @@ class VQVAE(LatentVariableModel):
             copy.set_weights(prior.get_weights())
         config = keras.saving.deserialize_keras_object(self.get_config())
         model = type(self)(**{**config, "priors": copies})
-        for weight, value in zip(model.own_weights(), self.own_weights()):
+        own, values = (weights_beside(m, *m.priors) for m in (model, self))
+        for weight, value in zip(own, values):
             weight.assign(value)
         return model
-
-    def own_weights(self) -> list[keras.Variable]:
-        """All weights but the priors'."""
-        priors = {id(weight) for prior in self.priors for weight in prior.weights}
-        return [weight for weight in self.weights if id(weight) not in priors]
 
     def reports(self, draw):
         names = self.latent_names(len(draw.latents))
