@@ -1,11 +1,14 @@
 """The colour pictures that come along, and how they are split."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from recipes import datasets, emoji
 
+FONTS = Path(__file__).parent / "data"  # a font of a few glyphs
 NAMES = (emoji.FOLDER / emoji.NAMES).read_text().splitlines()
 
 
@@ -75,6 +78,26 @@ def test_without_the_font_there_is_a_way_to_get_it(folder, error, tmp_path):
     folders = {"data_dir": tmp_path / "data", "local_dir": tmp_path / folder}
     with pytest.raises(error, match="fonts-noto-color-emoji"):
         datasets.load("emoji/64", **folders)
+
+
+def test_the_font_gives_the_pictures_of_the_atlas():
+    pictures = emoji.distinct(emoji.glyphs(FONTS / emoji.FONT), 32)
+    assert {"2194", "1F44B", "1F44B 1F3FB"} < set(pictures)  # the last is a ligature
+    atlas = emoji.read_atlas()
+    for name, picture in pictures.items():
+        np.testing.assert_array_equal(picture, atlas[name])
+
+
+def test_the_font_gives_pictures_of_twice_the_size(tmp_path):
+    large = datasets.load("emoji/64", data_dir=tmp_path, local_dir=FONTS)
+    atlas = emoji.read_atlas()
+    for split, count in {"train": 7, "validation": 2, "test": 2}.items():
+        images = getattr(large, split)
+        assert images.shape == (count, 64, 64, 3)
+        small = images.reshape(count, 32, 2, 32, 2, 3).mean(axis=(2, 4))
+        known = np.stack([x for n, x in atlas.items() if emoji.split(n) == split])
+        for image in small:  # each is one of the atlas, up to rounding twice
+            assert np.abs(known - image).max(axis=(1, 2, 3)).min() <= 1.0
 
 
 def test_tfds_knows_it():

@@ -17,7 +17,7 @@ import zoo
 from recipes import datasets, figures, super_resolution
 from recipes.runs import Run, evaluation_images, write_json
 
-EPOCHS = 10
+EPOCHS = 6
 BATCH_SIZE, LATENT_DIM = 64, 16
 DATA = {"fashion_mnist": (4, 1), "photo_patches": (2, 10)}  # factor; passes an epoch
 MODELS = ("super-resolution VAE", "VAE-GAN", "RefVAE")

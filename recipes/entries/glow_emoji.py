@@ -10,7 +10,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 100
+EPOCHS = 150
 
 
 def train(run: Run) -> None:

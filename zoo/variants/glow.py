@@ -108,6 +108,7 @@ class Glow(GenerativeModel):
         log_p = [tfd.Normal(0.0, 1.0).log_prob(e) for e in noise]
         return tf.add_n([tf.reduce_sum(p, axis=[1, 2, 3]) for p in log_p]) + log_det
 
+    @tf.function(reduce_retracing=True, autograph=False)  # one graph for all signatures
     def forward(self, y) -> tuple[list[tf.Tensor], tf.Tensor]:
         """The noise of every scale, first scale first, and log|det| `[B]` in nats."""
         z, log_det = widen(y)
@@ -124,6 +125,7 @@ class Glow(GenerativeModel):
                 log_det -= tf.reduce_sum(log_scale, axis=[1, 2, 3])
         return [*noise, z], log_det
 
+    @tf.function(reduce_retracing=True, autograph=False)
     def inverse(self, noise) -> tf.Tensor:
         """Images of the noise of every scale, first scale first."""
         *noise, z = noise
