@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 import zoo
 from tests.configs import BINARY, nvae, shapes, vq_vae
+from zoo import internals
 from zoo.draws import Given, Mean, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.heads.residual_normal import soft_clip
@@ -234,6 +235,54 @@ def test_a_group_that_x_does_not_reach_has_no_active_units():
     assert logs["rate_1"] == logs["active_units_1"] == 0
     assert 0 < logs["active_units_2"] <= 4 * 4 * 2
     assert 0 < logs["active_units_3"] <= 2 * 2 * 2
+
+
+def test_batch_norm_is_set_to_what_it_sees_at_a_temperature():
+    model = restless(nvae())
+    norm = model.down[-1].layers[0].parts[0]  # the first behind z_3, normal or cooler
+    before = model.get_weights()
+    options = {"batches": 3, "batch_size": 50, "seed": 4}
+    zoo.evaluation.refresh_batch_norm_of_samples(model, 0.5, **options)
+    inputs = []
+    for seed in range(4, 7):
+        draw = Sample(seed_words(seed), 50)
+        draw.temperature = 0.5
+        model.walk(draw)
+        top = tf.repeat(model.top.value[None], 50, axis=0)
+        inputs.append(model.mix[-1](tf.concat([top, draw.latents[0].z], axis=-1)))
+    inputs = np.reshape(inputs, [-1, inputs[0].shape[-1]])
+    np.testing.assert_allclose(norm.moving_mean, inputs.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, inputs.var(0), rtol=1e-4)
+    changed = {
+        weight.path
+        for weight, value in zip(model.weights, before)
+        if not np.array_equal(weight, value)
+    }
+    generating = [*model.down, *model.pixels]
+    norms = internals.layers_of(model, keras.layers.BatchNormalization)
+    within = {id(n) for part in generating for n in internals.layers_of(part)}
+    assert changed == {
+        weight.path
+        for n in norms
+        if id(n) in within
+        for weight in (n.moving_mean, n.moving_variance)
+    }
+    after = model.get_weights()
+    images = model.sample(2, seed=1)  # no trace of training is left
+    for value, found in zip(after, model.get_weights()):
+        np.testing.assert_array_equal(found, value)
+    model.set_weights(before)
+    assert np.abs(model.sample(2, seed=1) - images).max() > 1e-3
+
+
+def test_batch_norm_at_a_temperature_refuses_what_it_cannot_do():
+    refresh = zoo.evaluation.refresh_batch_norm_of_samples
+    with pytest.raises(ValueError, match="Received: VQVAE without any"):
+        refresh(vq_vae(), 0.7)
+    with pytest.raises(ValueError, match="`temperature` must not be negative"):
+        refresh(nvae(), -1.0)
+    with pytest.raises(ValueError, match="`batches` must be at least 1"):
+        refresh(nvae(), 0.7, batches=0)
 
 
 def test_a_temperature_scales_every_prior():

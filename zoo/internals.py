@@ -1,10 +1,13 @@
-"""What the zoo uses of Keras' and TFP's private parts: all of it is here.
+"""What the zoo uses of private parts and switches of its libraries: all of it is here.
 
 Their next version may change any of it; `tests/test_internals.py` says which broke, and
 the requirements go no further than the versions it has been run with.
 """
 
+import contextlib
+
 import keras
+import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import cache_util
 
@@ -14,6 +17,17 @@ INSIDE_FIT = "_use_cached_eval_dataset"  # argument with which `fit` calls `eval
 def layers_of(model: keras.layers.Layer, kind=keras.layers.Layer) -> list:
     """A model and the layers in it that are of a kind, nested ones included."""
     return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Functions run as Python within, so that none keeps a trace of a passing state."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def forget_metrics(model: keras.Model) -> None:

@@ -10,6 +10,7 @@ from recipes.figures.grids import (
     reconstructions,
     samples,
     save,
+    temperatures,
 )
 from recipes.figures.latents import (
     OneLevel,
@@ -43,5 +44,6 @@ __all__ = [
     "reconstructions",
     "samples",
     "save",
+    "temperatures",
     "traversal",
 ]

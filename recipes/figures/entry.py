@@ -13,6 +13,7 @@ from recipes.figures.grids import (
     reconstructions,
     samples,
     save,
+    temperatures,
 )
 from recipes.figures.latents import (
     decoded_grid,
@@ -57,6 +58,8 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
             pictures["latent_space"] = shown
         if of_two_dimensions(model):
             pictures["decoded_grid"] = decoded_grid(model)
+    if isinstance(model, zoo.NVAE):
+        pictures["temperatures"] = temperatures(model)
     if isinstance(model, zoo.Glow):
         pictures["interpolation"] = interpolation(model, images[:10])
     if epochs:

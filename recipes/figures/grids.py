@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import zoo
+import zoo.evaluation
 
 
 def grid(
@@ -63,6 +64,19 @@ def samples(
     told = every_class(model, count, given)
     images = model.sample(count, told, seed=seed).numpy()
     return grid(np.split(images, count // 10))
+
+
+def temperatures(model: zoo.NVAE, seed: int = 0) -> Figure:
+    """Samples at several temperatures: batch normalisation as it is, and set anew."""
+    weights, rows = model.get_weights(), {}
+    for temperature in (1.0, 0.7, 0.5):
+        rows[f"{temperature:g}"] = model.sample(10, seed=seed, temperature=temperature)
+        if temperature < 1.0:
+            zoo.evaluation.refresh_batch_norm_of_samples(model, temperature)
+            anew = model.sample(10, seed=seed, temperature=temperature)
+            rows[f"{temperature:g}, anew"] = anew
+            model.set_weights(weights)
+    return grid(list(rows.values()), list(rows))
 
 
 def every_class(

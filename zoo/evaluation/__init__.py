@@ -6,7 +6,10 @@ from zoo.evaluation.anomaly import (
     log_prob_above,
     rarity,
 )
-from zoo.evaluation.batch_norm import refresh_batch_norm
+from zoo.evaluation.batch_norm import (
+    refresh_batch_norm,
+    refresh_batch_norm_of_samples,
+)
 from zoo.evaluation.disentanglement import (
     dci,
     disentanglement,

@@ -1,6 +1,6 @@
 """Batch normalisation's statistics, recomputed before a model is judged."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -25,6 +25,57 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
 
     Reference: Sonderby et al., 2016.
     """
+    _refresh(model, batches, lambda x: model(x, training=True))
+
+
+def refresh_batch_norm_of_samples(
+    model: keras.Model,
+    temperature: float,
+    *,
+    batches: int = 20,
+    batch_size: int = 100,
+    seed: int = 0,
+) -> None:
+    """Sets the moving statistics to those of images drawn at a temperature.
+
+    Where z varies less than in training, layers behind it get inputs for which they
+    were not normalised. After this `model.sample(n, temperature=temperature)` is what
+    it would be in batches. Layers that draw no images keep their statistics, but
+    likelihoods change, and so it is for a copy, such as another `zoo.load`.
+
+    Args:
+        model: a model of latents with batch normalisation; changed in place.
+        temperature: of the priors, as `sample` takes it.
+        batches, batch_size: how many images are drawn.
+        seed: of the draws.
+
+    Raises:
+        ValueError: if the model has no batch normalisation, or a number is too small.
+
+    Reference: Vahdat & Kautz, "NVAE", 2020, section 4.
+    """
+    checks.at_least(1, batches=batches, batch_size=batch_size)
+    draw = _Sampling(model, batch_size, temperature)
+    with internals.eagerly():  # `sample` must leave no trace of training
+        seeds = seed + np.arange(batches)[:, None]
+        _refresh(model, seeds, lambda x: draw(x, training=True))
+
+
+class _Sampling(keras.layers.Layer):
+    """A model's samples as a call, which is what puts layers into training."""
+
+    def __init__(self, model, count, temperature):
+        super().__init__()
+        self.model = model
+        self.count = count
+        self.temperature = temperature
+
+    def call(self, seed):
+        return self.model.sample(self.count, seed=seed[0], temperature=self.temperature)
+
+
+def _refresh(model, batches: Iterable, run: Callable) -> None:
+    """Sets the statistics to those of all batches that are run."""
     layers = internals.layers_of(model, keras.layers.BatchNormalization)
     wanted = "`model` must have BatchNormalization layers."
     checks.require(layers, wanted, f"{type(model).__name__} without any")
@@ -34,7 +85,7 @@ def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None
     @tf.function(autograph=False)
     def moments(x):
         """Mean and mean square of each layer's inputs in one batch."""
-        model(x, training=True)
+        run(x)
         pairs = [(layer.moving_mean, layer.moving_variance) for layer in layers]
         return [(mean.value, variance + mean**2) for mean, variance in pairs]
 

@@ -142,13 +142,11 @@ def initialise(model: keras.layers.Layer, x) -> None:
     layers = internals.layers_of(model, DataInitialised)
     wanted = "`model` must have weight-normalised or actnorm layers."
     checks.require(layers, wanted, f"{type(model).__name__} without any")
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)  # what is traced now would set them for ever
     try:
         for layer in layers:
             layer.initialising = True
-        model(x)
+        with internals.eagerly():  # a trace would set them at every later call
+            model(x)
     finally:
-        tf.config.run_functions_eagerly(before)
         for layer in layers:
             layer.initialising = False
