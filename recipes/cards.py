@@ -21,6 +21,7 @@ def card(name: str, about: str, metadata: dict, drawn: Sequence[Path]) -> str:
         sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
     if "low" in data.get("given", ()):
         sample = 'images = model.sample(len(low), {"low": low}, seed=0)'
+    precision = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
     binarised = "binarised" if data["binarise"] else "in [0, 1]"
     return f"""# {name}
 
@@ -42,7 +43,7 @@ model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 
 ## Training
 `python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
---seed {metadata["seed"]}`: {metadata["seconds"]} s on {machine["cores"]} cores
+--seed {metadata["seed"]}{precision}`: {metadata["seconds"]} s on {machine["cores"]} cores
 ({machine["processor"]}), {metadata["parameters"]:,} parameters. Validation
 images were held out of the training set; the test set chose nothing.
 

@@ -103,12 +103,16 @@ def train(
         int,
         typer.Option(min=0, help="Importance samples per image of the NLL; 0: no NLL."),
     ] = 500,
+    dtype: Annotated[
+        str,
+        typer.Option(help="mixed_bfloat16 is faster where the processor has units."),
+    ] = "float32",
     run_dir: Annotated[
         Path | None,
         typer.Option(help="Checkpoints, logs and the entry; by default runs/NAME."),
     ] = None,
 ) -> None:
-    """Train a recipe, measure it on the test set and write its entry.
+    """Train a recipe, measure it on the test set and write its entry, of float32.
 
     Killed or interrupted, the same command goes on from the last checkpoint. Watch it
     with `tensorboard --logdir RUN_DIR/logs`.
@@ -120,7 +124,8 @@ def train(
     from zoo import presets
 
     folder = run_dir or Path("runs") / name
-    recipe.train(Run(name, folder, epochs or recipe.EPOCHS, seed, samples))
+    epochs = epochs or recipe.EPOCHS
+    recipe.train(Run(name, folder, epochs, seed, samples, dtype=dtype))
     entry = folder / name
     if entry.exists():  # studies make tables and pictures instead
         print_metrics(presets.read_metadata(entry)["metrics"], name, console)

@@ -33,6 +33,8 @@ def publish(
 ) -> Path:
     """Evaluates a model once on the test set and writes its entry in the run's folder.
 
+    Its networks are float32, also where they were trained in another precision.
+
     Args:
         run: the run that trained it.
         model: the trained model.
@@ -44,6 +46,8 @@ def publish(
     Returns:
         The entry's folder.
     """
+    if run.precision:
+        model = zoo.evaluation.with_dtype(model, "float32")
     images = evaluation_images(data.test, binarise)
     measured = images[: run.test_images]
     print(f"\nTest: {len(measured)} images")
@@ -60,6 +64,7 @@ def publish(
         },
         "seed": run.seed,
         "epochs": run.epochs,
+        **run.precision,
         "seconds": round(sum(epoch["seconds"] for epoch in run.history)),
         "machine": describe_machine(),
         "metrics": {

@@ -44,6 +44,7 @@ class Run:
             for none, where it would take too long.
         test_images: how many test images it is measured on, None for all.
         recipe: name of the recipe, where it makes several entries.
+        dtype: Keras' policy of the networks while they train.
     """
 
     name: str
@@ -53,13 +54,20 @@ class Run:
     num_importance_samples: int = 500
     test_images: int | None = None
     recipe: str | None = None
+    dtype: str = "float32"
 
     def __post_init__(self):
+        if keras.DTypePolicy(self.dtype).variable_dtype != "float32":
+            raise ValueError(
+                "`dtype` must keep weights in float32, as mixed_bfloat16 does. "
+                f"Received: dtype={self.dtype!r}"
+            )
         self.folder = Path(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         # The lock is held as long as this object, or its process, lives.
         weakref.finalize(self, os.close, _lock(self.folder))
         settings = {"recipe": self.name, "epochs": self.epochs, "seed": self.seed}
+        settings |= self.precision
         file = self.folder / "run.json"
         if file.exists():
             found = json.loads(file.read_text())
@@ -72,6 +80,12 @@ class Run:
         else:
             write_json(file, settings)
         keras.utils.set_random_seed(self.seed)
+        keras.config.set_dtype_policy(self.dtype)
+
+    @property
+    def precision(self) -> dict[str, str]:
+        """The dtype as records have it: where it is not float32."""
+        return {} if self.dtype == "float32" else {"dtype": self.dtype}
 
     def fit(
         self,

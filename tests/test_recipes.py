@@ -233,6 +233,31 @@ def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path
     assert protocol.startswith("exact" if model.exact else "5 importance samples")
 
 
+def test_training_in_bfloat16_makes_an_entry_of_float32(tmp_path):
+    run = runs.Run(
+        "tiny_digits",
+        tmp_path,
+        epochs=1,
+        seed=0,
+        num_importance_samples=0,
+        test_images=50,
+        dtype="mixed_bfloat16",
+    )
+    train_tiny(run)
+    keras.config.set_dtype_policy("float32")
+    trained = keras.saving.load_model(tmp_path / "checkpoint.keras")
+    assert trained.encoder.layers[-1].compute_dtype == "bfloat16"
+    model = zoo.load(tmp_path / run.name)
+    assert model.encoder.layers[-1].compute_dtype == "float32"
+    for one, other in zip(model.get_weights(), trained.get_weights()):
+        np.testing.assert_array_equal(one, other)
+    card = (tmp_path / run.name / "README.md").read_text()
+    assert "--seed 0 --dtype mixed_bfloat16`" in card
+    with pytest.raises(ValueError, match="Received: dtype='bfloat16'"):
+        runs.Run("tiny_digits", tmp_path / "no", epochs=1, seed=0, dtype="bfloat16")
+    assert not (tmp_path / "no").exists()
+
+
 def test_two_latents_get_a_grid_of_their_images(tmp_path):
     model = zoo.VAE(
         zoo.networks.dense_encoder((8, 8, 1), units=(16,)),
