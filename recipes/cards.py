@@ -43,7 +43,8 @@ model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 
 ## Training
 `python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
---seed {metadata["seed"]}{precision}`: {metadata["seconds"]} s on {machine["cores"]} cores
+--seed {metadata["seed"]}{precision}`: \
+{metadata["seconds"]} s on {machine["cores"]} cores
 ({machine["processor"]}), {metadata["parameters"]:,} parameters. Validation
 images were held out of the training set; the test set chose nothing.
 

@@ -13,6 +13,7 @@ from recipes.tables import draws_of
 
 ROOT = Path(__file__).parent.parent
 PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.png"
+README = ROOT / "README.md"
 RATES = ROOT / "recipes" / "results" / "layer_rates" / "layer_rates.png"
 START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
 MNIST = {"name": "mnist", "binarise": True}
@@ -131,22 +132,31 @@ def table(rows: list[Row]) -> Table:
     return result
 
 
-def markdown(rows: list[Row]) -> str:
-    """For the page: entries are linked, and below it says who published."""
-    lines = [f"| {' | '.join(TITLES)} |", "|---" + "|---:" * (len(TITLES) - 1) + "|"]
+def lines(rows: list[Row], up: str) -> str:
+    """The table in Markdown, whose entries are linked."""
+    found = [f"| {' | '.join(TITLES)} |", "|---" + "|---:" * (len(TITLES) - 1) + "|"]
     for row in rows:
         name, *cells = row.cells()
         link = f"`{name}`"
         if row.is_entry:
-            link = f"[{link}](../{row.folder.relative_to(ROOT).as_posix()})"
-        lines.append(f"| {' | '.join([link, *cells])} |")
+            link = f"[{link}]({up}{row.folder.relative_to(ROOT).as_posix()})"
+        found.append(f"| {' | '.join([link, *cells])} |")
+    return "\n".join(found)
+
+
+def markdown(rows: list[Row]) -> str:
+    """For the page: below the table it says who published."""
     sources = {}
     for row in rows:
         if row.name in PUBLISHED:
             sources.setdefault(PUBLISHED[row.name].source, []).append(f"`{row.name}`")
-    lines += ["", "Published:", ""]
-    lines += [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
-    return "\n".join(lines)
+    published = [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
+    return "\n".join([lines(rows, "../"), "", "Published:", "", *published])
+
+
+def of_published(rows: list[Row]) -> str:
+    """For the README: the rows of which a paper has a number too."""
+    return lines([row for row in rows if row.name in PUBLISHED], "")
 
 
 def draw(rows: list[Row]) -> Figure:
@@ -173,12 +183,13 @@ def draw(rows: list[Row]) -> Figure:
 
 
 def update(rows: list[Row]) -> list[Path]:
-    """Writes the table anew into docs/results.md, and the picture beside it."""
-    text = markdown(rows)
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
-    draw(rows).savefig(PICTURE, metadata={"Description": text})
-    return [PAGE, PICTURE]
+    """Writes the tables of the pages anew, and the picture."""
+    texts = {PAGE: markdown(rows), README: of_published(rows)}
+    for page, text in texts.items():
+        before, rest = page.read_text().split(START)
+        page.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
+    draw(rows).savefig(PICTURE, metadata={"Description": texts[PAGE]})
+    return [*texts, PICTURE]
 
 
 def draw_layer_rates() -> Path:

@@ -1,7 +1,6 @@
 """What the README and the pages of docs/ show works when pasted, in the order shown."""
 
 import io
-import json
 import re
 from pathlib import Path
 
@@ -52,12 +51,9 @@ def test_the_results_are_the_recorded_ones():
     # The picture keeps the table that it was drawn of.
     with Image.open(comparison.PICTURE) as picture:
         assert picture.text["Description"] == table
-    rows = re.findall(r"`(\w+)`[^`*]*\*\*([\d.]+)\*\* nats", README.read_text())
-    assert rows
-    for name, nll in rows:
-        record = (ROOT / "saved_models" / name / "metadata.json").read_text()
-        measured = json.loads(record)["metrics"]["nll"]["value"]
-        assert float(nll) == round(measured, 2), name
+    table = comparison.of_published(comparison.rows())
+    assert f"{comparison.START}\n{table}\n{comparison.END}" in README.read_text()
+    assert table.count("\n") == 1 + len(comparison.PUBLISHED)
 
 
 def test_a_gap_is_to_what_the_recipe_says_is_published():
@@ -72,15 +68,18 @@ def test_a_gap_is_to_what_the_recipe_says_is_published():
 
 def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     files = {"PAGE": tmp_path / "page.md", "PICTURE": tmp_path / "picture.png"}
-    files["RATES"] = tmp_path / "rates.png"
+    files |= {"RATES": tmp_path / "rates.png", "README": tmp_path / "readme.md"}
     for name, file in files.items():
         monkeypatch.setattr(comparison, name, file)
-    files["PAGE"].write_text(f"a\n{comparison.START}\nold\n{comparison.END}\nb\n")
+    for name in ("PAGE", "README"):
+        files[name].write_text(f"a\n{comparison.START}\nold\n{comparison.END}\nb\n")
     result = CliRunner(env={"COLUMNS": "120"}).invoke(cli.app, ["results"])
     assert result.exit_code == 0, result.output
     rows = comparison.rows()
-    text = f"{comparison.START}\n{comparison.markdown(rows)}\n{comparison.END}"
-    assert files["PAGE"].read_text() == f"a\n{text}\nb\n"
+    texts = {"PAGE": comparison.markdown(rows), "README": comparison.of_published(rows)}
+    for name, text in texts.items():
+        whole = f"a\n{comparison.START}\n{text}\n{comparison.END}\nb\n"
+        assert files[name].read_text() == whole
     assert rows[0].name in result.output
     assert files["RATES"].exists()
     with Image.open(files["PICTURE"]) as picture:
