@@ -151,7 +151,7 @@ def test_learned_priors_say_what_codes_cost_and_which_are_drawn():
     # The priors prefer some codes, and these are drawn.
     prices = []
     for version in (priced, model):
-        draw = Sample(seed_words(5), 200)
+        draw = Sample(seed_words(5), 100)
         version.walk(draw)
         upper, lower = (latent.z for latent in draw.latents)
         log_p = top.log_prob(upper), bottom.log_prob(lower, {"upper": upper})
