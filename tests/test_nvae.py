@@ -8,7 +8,7 @@ from scipy import special
 from tensorflow_probability import distributions as tfd
 
 import zoo
-from tests.configs import BINARY, nvae, shapes, vq_vae
+from tests.configs import BINARY, IMAGE, build, conditional_vae, nvae, shapes, vq_vae
 from zoo import internals
 from zoo.draws import Given, Mean, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
@@ -62,7 +62,7 @@ def test_squeeze_excitation_is_numpys(rng):
     ("kind", "convolutions", "norms"),
     [
         ("plain", 2 * 9 * 8 * 8, (8, 8)),
-        ("depthwise", 2 * 6 * 64 + 25 * 48, (8, 48, 48)),
+        ("depthwise", 2 * 6 * 64 + 25 * 48, (8, 48, 48, 8)),
     ],
 )
 def test_a_cell_has_the_papers_parts_and_starts_near_the_identity(
@@ -74,8 +74,8 @@ def test_a_cell_has_the_papers_parts_and_starts_near_the_identity(
     parameters = sum(np.prod(w.shape) for w in cell.trainable_weights)
     assert parameters == convolutions + 2 * sum(norms) + squeeze
     assert 0 < np.abs(cell(y) - y).max() < 1
-    last = cell.parts[-2]  # before squeeze-excitation
-    last.kernel.assign(tf.zeros_like(last.kernel))
+    kernels = [part.kernel for part in cell.parts if hasattr(part, "kernel")]
+    kernels[-1].assign(tf.zeros_like(kernels[-1]))
     np.testing.assert_array_equal(cell(y), y)
 
 
@@ -102,25 +102,54 @@ def test_the_penalty_is_in_the_loss_and_not_in_the_elbo():
     assert one["elbo"] == pytest.approx(two["elbo"], rel=1e-5)
     kernels = [w for w in held.trainable_weights if "kernel" in w.name]
     cells = [w for w in kernels if len(w.shape) == 4 and w.regularizer]
-    assert len(cells) == 6  # two in each of three cells
+    assert len(cells) == 10  # two in each of three cells, and four between them
     largest = [np.linalg.svd(np.reshape(w, (-1, w.shape[-1])))[1][0] for w in cells]
     assert two["loss"] - one["loss"] == pytest.approx(0.1 * sum(largest), rel=0.05)
 
 
-def test_one_group_is_a_vae_by_hand():
-    """p(z) = N(0, I), q from the features, and the decoder: nothing else."""
+def test_one_group_of_linear_cells_is_the_vae():
+    """Whose networks are the convolutions between the cells, which change nothing."""
     model = restless(nvae(groups=(1,)))
-    x = tf.constant(BINARY[:4])
-    draw = Mean(4)
-    out = model.walk(draw, model.features(x, {}), {})
-    (latent,) = draw.latents
-    normal = diagonal_normal(latent.posterior)
-    mu, sigma = np.float64(normal.loc), np.float64(normal.scale)
-    rate = (mu**2 + sigma**2 - 2 * np.log(sigma) - 1).sum((1, 2, 3)) / 2
-    metrics = model.measure(x, {}, tf.constant([1, 2])).metrics
-    np.testing.assert_allclose(metrics["rate"], rate, rtol=1e-4)
-    image = model.likelihood(out, {}).mean()
-    np.testing.assert_allclose(model.decode(latent.z), image, rtol=1e-5)
+    for cell in internals.layers_of(model, Cell):
+        kernel = cell.parts[-2].kernel
+        kernel.assign(tf.zeros_like(kernel))
+    top = model.top.numpy()
+    image = keras.Input(IMAGE)
+    f = model.up[0].layers[0](image)
+    both = keras.ops.concatenate([keras.ops.zeros_like(f) + top, f], axis=-1)
+    encoder = keras.Model(image, keras.layers.Flatten()(both))
+    z = keras.Input((4 * 4 * 2,))
+    maps = keras.layers.Reshape((4, 4, 2))(z)
+    zeros = keras.ops.zeros_like(maps[..., :1])
+    y = model.mix[0](keras.ops.concatenate([zeros + top, maps], axis=-1))
+    y = model.pixels[1](keras.ops.silu(model.grow[0](y)))
+    decoder = keras.Model(z, y)
+    posterior = Flattened(model.posteriors[0], both.shape[1:])
+    vae = zoo.VAE(encoder, decoder, 4 * 4 * 2, posterior=posterior)
+    seed, x = tf.constant([1, 2]), tf.constant(BINARY[:8])
+    ours, theirs = (m.measure(x, {}, seed).metrics for m in (model, vae))
+    for name in ("elbo", "rate", "distortion"):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5)
+    options = {"num_importance_samples": 7, "seed": 3}
+    np.testing.assert_allclose(
+        model.log_prob(x, **options), vae.log_prob(x, **options), rtol=1e-5
+    )
+
+
+class Flattened(keras.layers.Layer):
+    """A posterior of maps as one of vectors, relative to N(0, I)."""
+
+    def __init__(self, head, shape):
+        super().__init__()
+        self.head = head
+        self.shape = shape
+
+    def call(self, features):
+        maps = tf.reshape(features, [-1, *self.shape])
+        flat = tfd.Normal(tf.zeros((*self.shape[:2], 2)), 1.0)
+        q = diagonal_normal(self.head(maps, prior=tfd.Independent(flat, 3)))
+        loc, scale = (tf.reshape(t, [-1, 4 * 4 * 2]) for t in (q.loc, q.scale))
+        return tfd.Independent(tfd.Normal(loc, scale), 1)
 
 
 def test_weights_integrate_to_the_exact_likelihood():
@@ -240,6 +269,10 @@ def test_a_group_that_x_does_not_reach_has_no_active_units():
 def test_batch_norm_is_set_to_what_it_sees_at_a_temperature():
     model = restless(nvae())
     norm = model.down[-1].layers[0].parts[0]  # the first behind z_3, normal or cooler
+    rng = np.random.default_rng(1)
+    for layer in internals.layers_of(model, keras.layers.BatchNormalization):
+        layer.moving_mean.assign(rng.normal(size=layer.moving_mean.shape))
+        layer.moving_variance.assign(rng.uniform(0.5, 2.0, layer.moving_mean.shape))
     before = model.get_weights()
     options = {"batches": 3, "batch_size": 50, "seed": 4}
     zoo.evaluation.refresh_batch_norm_of_samples(model, 0.5, **options)
@@ -277,8 +310,12 @@ def test_batch_norm_is_set_to_what_it_sees_at_a_temperature():
 
 def test_batch_norm_at_a_temperature_refuses_what_it_cannot_do():
     refresh = zoo.evaluation.refresh_batch_norm_of_samples
-    with pytest.raises(ValueError, match="Received: VQVAE without any"):
-        refresh(vq_vae(), 0.7)
+    with pytest.raises(ValueError, match="Received: VAE without any"):
+        refresh(build(), 0.7)
+    with pytest.raises(
+        ValueError, match="must draw images .* Received: ConditionalVAE"
+    ):
+        refresh(conditional_vae(), 0.7)
     with pytest.raises(ValueError, match="`temperature` must not be negative"):
         refresh(nvae(), -1.0)
     with pytest.raises(ValueError, match="`batches` must be at least 1"):
@@ -314,8 +351,8 @@ def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
     means = np.array([np.mean(rate) for rate in draw.rates])
     log_p = tf.zeros([8])
     half = BalancedELBO(beta=0.5)(draw, log_p, 0)["beta_balanced_rate"]
-    expected = 0.5 * len(means) * (means**2).sum() / means.sum()
-    np.testing.assert_allclose(half, expected, rtol=1e-5)
+    shares = len(means) * (means + 0.01) / (means + 0.01).sum()
+    np.testing.assert_allclose(half, 0.5 * (shares * means).sum(), rtol=1e-5)
     whole = BalancedELBO()(draw, log_p, 0)["beta_balanced_rate"]
     np.testing.assert_allclose(whole, ELBO()(draw, log_p, 0)["beta_rate"], rtol=1e-6)
 

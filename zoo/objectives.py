@@ -99,19 +99,21 @@ class ELBO(Objective):
 class BalancedELBO(ELBO):
     """The ELBO whose layers share the rate more evenly while beta warms up.
 
-    While beta < 1 layer i's rate has the weight beta L r_i / sum_j r_j, with its mean
-    r_i over the batch, held constant, and L layers: those that cost most are pressed
-    most, so that none is given up before the others. From beta = 1 on it is the `ELBO`.
+    While beta < 1 layer i's rate has the weight beta L r_i / sum_j r_j, held constant,
+    of L layers, where r_i is 0.01 nats above the size of its mean over the batch: those
+    that cost most are pressed most, so that none is given up before the others. From
+    beta = 1 on it is the `ELBO`.
 
-    Reference: Vahdat & Kautz, "NVAE", 2020, appendix A.
+    Reference: Vahdat & Kautz, "NVAE", 2020, appendix A, which also weighs by the sizes
+    of the maps.
     """
 
     def __call__(self, draw, log_p, step):
         terms = super().__call__(draw, log_p, step)
         beta = tf.cast(schedules.value(self.beta, step), tf.float32)
         means = [mean_of_all(tf.reduce_mean(rate)) for rate in draw.rates]
-        means = tf.stop_gradient(means)
-        shares = len(draw.rates) * tf.nn.relu(means) / (tf.reduce_sum(means) + 1e-8)
+        sizes = tf.stop_gradient(tf.abs(means)) + 0.01  # a sampled mean may be negative
+        shares = len(draw.rates) * sizes / tf.reduce_sum(sizes)
         floor = schedules.value(self.free_bits, step)
         rates = [bounds.free_bits(rate, floor) for rate in draw.rates]
         balanced = beta * tf.reduce_sum(shares * tf.stack(rates))

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import checks, internals
+from zoo.latent import LatentVariableModel
 
 
 def refresh_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
@@ -50,11 +51,15 @@ def refresh_batch_norm_of_samples(
         seed: of the draws.
 
     Raises:
-        ValueError: if the model has no batch normalisation, or a number is too small.
+        ValueError: if the model has no batch normalisation, no prior to draw from or
+            asks for conditions, or if a number is too small.
 
     Reference: Vahdat & Kautz, "NVAE", 2020, section 4.
     """
     checks.at_least(1, batches=batches, batch_size=batch_size)
+    alone = isinstance(model, LatentVariableModel) and not model.given_fields
+    wanted = "`model` must draw images of latents, and of nothing else."
+    checks.require(alone, wanted, type(model).__name__)
     draw = _Sampling(model, batch_size, temperature)
     with internals.eagerly():  # `sample` must leave no trace of training
         seeds = seed + np.arange(batches)[:, None]
@@ -84,28 +89,31 @@ def _refresh(model, batches: Iterable, run: Callable) -> None:
 
     @tf.function(autograph=False)
     def moments(x):
-        """Mean and mean square of each layer's inputs in one batch."""
+        """Mean and variance of each layer's inputs in one batch."""
         run(x)
-        pairs = [(layer.moving_mean, layer.moving_variance) for layer in layers]
-        return [(mean.value, variance + mean**2) for mean, variance in pairs]
+        return [(n.moving_mean.value, n.moving_variance.value) for n in layers]
 
-    size, total = 0, 0.0
+    def average(arrays):
+        """Of each layer's, weighed by the rows of the batches."""
+        return [np.average(a, axis=0, weights=rows) for a in zip(*arrays)]
+
+    rows, means, variances = [], [], []
     try:
         for layer in layers:
             layer.momentum = 0.0  # moving statistics are the last batch's own
         for x in batches:
-            rows = len(tf.nest.flatten(x)[0])
-            flat = np.concatenate([m.numpy() for m in tf.nest.flatten(moments(x))])
-            total += rows * flat.astype("float64")
-            size += rows
+            rows.append(len(tf.nest.flatten(x)[0]))
+            found = [np.float64(pair) for pair in moments(x)]
+            means.append([mean for mean, _ in found])
+            variances.append([variance for _, variance in found])
     finally:
         for layer, momentum in zip(layers, momenta):
             layer.momentum = momentum
         for variable, value in state:
             variable.assign(value)
-    checks.require(size, "`batches` must not be empty.", batches)
-    widths = [layer.moving_mean.shape[0] for layer in layers for _ in range(2)]
-    means = iter(np.split(total / size, np.cumsum(widths)[:-1]))
-    for layer, mean, mean_square in zip(layers, means, means):
+    checks.require(rows, "`batches` must not be empty.", batches)
+    centre, within = average(means), average(variances)
+    between = average([[(m - c) ** 2 for m, c in zip(ms, centre)] for ms in means])
+    for layer, mean, inner, outer in zip(layers, centre, within, between):
         layer.moving_mean.assign(mean)
-        layer.moving_variance.assign(mean_square - mean**2)
+        layer.moving_variance.assign(inner + outer)

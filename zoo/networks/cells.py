@@ -1,6 +1,7 @@
 """Residual cells of deep hierarchies: y + 0.1 f(y) of maps `[B, H, W, C]`.
 
-Batch normalisation comes before every activation (swish), and squeeze-excitation last.
+Batch normalisation comes before every activation, which is swish, and
+squeeze-excitation last.
 """
 
 import keras
@@ -40,12 +41,13 @@ class Cell(layers.Layer):
     """y + 0.1 f(y), where f keeps the shape.
 
     Args:
-        kind: what f is made of, each convolution behind a normalised swish:
-            "plain": two convolutions of 3 x 3, the encoder's cell of the paper, and the
-            faster one on a processor;
+        kind: what f is made of:
+            "plain": two convolutions of 3 x 3, each behind a normalised swish, the
+            encoder's cell of the paper, and the faster one on a processor;
             "depthwise": one to `expansion` times the channels at each place, one of
             5 x 5 of each channel alone, one back to all channels: the decoder's cell
-            of the paper. The one of 5 x 5 stays float32.
+            of the paper, without the first swish, and normalised once more at its end.
+            The one of 5 x 5 stays float32.
         expansion: see "depthwise".
         regularizer: of the convolutions' kernels, such as a `SpectralPenalty`.
 
@@ -74,8 +76,11 @@ class Cell(layers.Layer):
             convs = [one_by_one, depthwise, layers.Conv2D(channels, 1, **held)]
         self.parts = []
         for conv in convs:
-            norm = layers.BatchNormalization(momentum=0.95, dtype="float32")
-            self.parts += [norm, layers.Activation("swish", dtype="float32"), conv]
+            swish = layers.Activation("swish", dtype="float32")
+            self.parts += [normalisation(), swish, conv]
+        if self.kind == "depthwise":
+            del self.parts[1]
+            self.parts.append(normalisation())
         self.parts.append(SqueezeExcitation(dtype=self.dtype_policy))
         for part in self.parts:
             part.build(shape)
@@ -89,3 +94,7 @@ class Cell(layers.Layer):
 
     def compute_output_shape(self, shape):
         return shape
+
+
+def normalisation() -> layers.BatchNormalization:
+    return layers.BatchNormalization(momentum=0.95, dtype="float32")

@@ -47,7 +47,8 @@ class NVAE(LatentVariableModel):
         flows: steps of inverse autoregressive flow of each posterior; rates are then
             one-sample estimates.
         kind: of the decoder's cells, "plain" or "depthwise"; see `zoo.networks.Cell`.
-        spectral: weight of the cells' `zoo.networks.SpectralPenalty`; 0 for none.
+        spectral: weight of the convolutions' `zoo.networks.SpectralPenalty`; 0 for
+            none.
         **kwargs: as for `zoo.LatentVariableModel`.
 
     Raises:
@@ -90,7 +91,7 @@ class NVAE(LatentVariableModel):
         checks.at_least(1, groups=min(self.groups, default=0), latent_dim=latent_dim)
         checks.at_least(1, channels=channels, cells=cells)
         checks.not_negative(spectral=spectral)
-        whole = isinstance(flows, int) and flows >= 0
+        whole = isinstance(flows, int) and flows >= 0 and flows is not True
         checks.require(whole, "`flows` must be a whole number, or 0.", f"{flows=}")
         outer = len(self.outer_cells)
         checks.at_least(1, outer_cells=min(self.outer_cells, default=1))
@@ -111,20 +112,20 @@ class NVAE(LatentVariableModel):
         self.posteriors = [ResidualNormal(latent_dim) for _ in widths]
         self.bent = [MapIAF(latent_dim, flows) for _ in widths] if flows else []
         self.priors = [ResidualNormal(latent_dim) for _ in widths[:-1]]
-        self.mix = [Conv2D(width, 1) for width in widths]
+        self.mix = [Conv2D(width, 1, kernel_regularizer=held) for width in widths]
         self.down = [tower(width, cells, held, kind=kind) for width in widths]
         # Of the scales without latents, that of the image first.
         outside = [channels // 2 ** (outer - s) for s in range(outer)]
         counts = list(zip(outside, self.outer_cells))
         self.shrink = [tower(*c, held, 2 if s else 1) for s, c in enumerate(counts)]
         self.spread = [tower(*c, held, kind=kind) for c in counts]
-        self.enlarge = [double(width) for width in outside[:-1]]
+        self.enlarge = [double(width, held) for width in outside[:-1]]
         below = zip([*(outside[-1:] or [channels]), *widths], halving)
-        self.grow = [double(width) if halved else None for width, halved in below]
+        self.grow = [double(width, held) if halved else None for width, halved in below]
         params = image_channels * self.likelihood_head.params_per_channel
         self.pixels = [
             Cell(kind, regularizer=held),
-            Conv2D(params, 3, padding="same"),
+            Conv2D(params, 3, padding="same", kernel_regularizer=held),
         ]
         self.sides = tuple(math.ceil(side / 2**halvings) for side in size)
         rests = [n * 2**halvings - side for n, side in zip(self.sides, size)]
@@ -182,14 +183,15 @@ class NVAE(LatentVariableModel):
 
 def tower(width, cells: int, held, strides=None, kind="plain") -> keras.Sequential:
     """Cells, behind a convolution where its strides are given."""
-    first = [Conv2D(width, 3, strides, "same")] if strides else []
+    first = Conv2D(width, 3, strides or 1, "same", kernel_regularizer=held)
     behind = [Cell(kind, regularizer=held) for _ in range(cells)]
-    return keras.Sequential([*first, *behind])
+    return keras.Sequential([first, *behind] if strides else behind)
 
 
-def double(width: int) -> keras.Sequential:
+def double(width: int, held) -> keras.Sequential:
     """Maps of twice the height and width."""
-    return keras.Sequential([layers.UpSampling2D(), Conv2D(width, 1)])
+    change = Conv2D(width, 1, kernel_regularizer=held)
+    return keras.Sequential([layers.UpSampling2D(), change])
 
 
 def join(*maps: tf.Tensor) -> tf.Tensor:
