@@ -9,6 +9,7 @@ import numpy as np
 import zoo
 from recipes import datasets, publish
 from recipes.runs import Run, evaluation_images
+from zoo.heads.codebook import perplexity
 
 HEADS = 4  # of the top prior's attention
 PATIENCE = 3  # epochs without a better validation loss, before a prior stops
@@ -41,7 +42,7 @@ def publish_with_priors(
     priors, seconds = [], 0.0
     for level, (codes, held_out) in enumerate(zip(train, validation)):
         folder = run.folder / f"prior_{len(train) - level}"
-        if not folder.exists():
+        if not (folder / zoo.presets.METADATA).exists():  # it is written last
             started = time.perf_counter()
             prior = zoo.PixelCNN(
                 codes["x"].shape[1:],
@@ -66,6 +67,11 @@ def publish_with_priors(
         seconds += zoo.presets.read_metadata(folder)["seconds"]
     run.num_importance_samples = 1  # all draws of a point are the same
     more = {"prior_seconds": publish.figure(seconds, "s", f"{len(priors)} PixelCNNs")}
+    test = evaluation_images(data.test, binarise)
+    for level, codes in enumerate(encoded(model, test)):
+        found = float(perplexity(codes["x"], model.num_codes))
+        shown = publish.figure(found, "codes", f"all codes of {len(test)} test images")
+        more[f"perplexity_{len(priors) - level}"] = shown
     model = model.with_priors(priors)
     return publish.publish(run, model, data, about=about, more=more, binarise=binarise)
 

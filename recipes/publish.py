@@ -182,9 +182,10 @@ def measure(
     for name, value in info.items():
         if isinstance(value, float) and not name.startswith("rate_"):
             metrics[name] = figure(value, UNITS.get(name.split("_")[0], "nats"), one)
-    metrics["active_units"] = figure(
-        info["active_units"], "units per layer", "variance of the code above 0.01"
-    )
+    if "active_units" in info:
+        metrics["active_units"] = figure(
+            info["active_units"], "units per layer", "variance of the code above 0.01"
+        )
     if "rate" in info:
         layers = layers or [info["rate"]]
         metrics["layer_rates"] = figure(layers, "nats per layer", one)

@@ -269,8 +269,9 @@ def ref_vae(discriminator=True, perceptual=True, shape=IMAGE, **kwargs) -> zoo.R
     features = [image, layers.Conv2D(4, 3, activation="relu")]
     if discriminator:
         kwargs["discriminator"] = keras.Sequential(critic)
-    if perceptual:
-        kwargs["perceptual"] = keras.Sequential(features)
+    if perceptual is True:
+        perceptual = keras.Sequential(features)
+    kwargs["perceptual"] = perceptual or None
     encoder = zoo.networks.dense_encoder(shape, units=(16,))
     decoder = zoo.networks.upsampler(LATENT_DIM, shape, 4, channels=4, blocks=1)
     return zoo.RefVAE(encoder, decoder, LATENT_DIM, **kwargs)

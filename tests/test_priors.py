@@ -292,11 +292,12 @@ def test_latents_on_a_grid_are_bent_together(rng):
     assert (np.abs(jacobian).max(0) > 0).all()
 
 
-def test_flow_forgets_what_old_weights_said():
-    prior, _ = learned("flow")
+@pytest.mark.parametrize("name", ["flow", "glow"])
+def test_flow_forgets_what_old_weights_said(name):
+    prior, _ = learned(name)
     z = tf.ones((1, 2))
     before = prior.distribution(None).log_prob(z)
-    scatter(prior)
+    scatter(prior, 0.1)
     after = prior.distribution(None).log_prob(z)
     assert before != after
     assert after == prior.distribution(None).log_prob(tf.ones((1, 2)))

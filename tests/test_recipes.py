@@ -186,7 +186,10 @@ def test_an_entry_is_complete(entry):
     ("build", "binarise", "drawn"),
     [
         pytest.param(
-            configs.glow, False, {"samples", "history"}, marks=pytest.mark.slow
+            configs.glow,
+            False,
+            {"samples", "interpolation", "history"},
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             small_models.SpatialVAE,

@@ -231,6 +231,19 @@ def test_another_optimiser_is_like_the_first_by_default():
     plain = ref_vae(discriminator=False)
     with pytest.raises(ValueError, match="needs a `discriminator`"):
         plain.compile("adam", "sgd")
+    with pytest.raises(ValueError, match="Received: the same twice"):
+        ref_vae().compile(one, one)
+
+
+def test_features_of_published_networks_make_entries(tmp_path):
+    """The docstring's way to VGG's, with a network of one layer in its place."""
+    image = keras.Input(IMAGE)
+    y = 255 * keras.layers.Concatenate()([image] * 3)
+    y = keras.applications.vgg16.preprocess_input(y)
+    perceptual = keras.Model(image, keras.layers.Conv2D(4, 3)(y))
+    model = ref_vae(perceptual=perceptual)
+    copy = zoo.load(zoo.presets.save(model, tmp_path / "entry"))
+    np.testing.assert_allclose(copy.perceptual(X), perceptual(X), rtol=1e-6)
 
 
 @pytest.mark.slow

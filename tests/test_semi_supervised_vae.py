@@ -87,6 +87,8 @@ def test_what_is_no_label_is_not_taken_for_an_unknown_one(model):
         given = {"label": np.full(6, label, "int32")}
         terms = model.measure(X, given, seed_words(1)).terms
         assert np.isnan(terms["negative_elbo"]).all()
+        terms = conditional_vae().measure(X, given, seed_words(1)).terms
+        assert np.isnan(terms["distortion"]).all()
 
 
 def test_an_unknown_label_is_summed_over(model):

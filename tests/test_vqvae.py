@@ -80,7 +80,7 @@ def test_perplexity_by_hand():
 
 
 @pytest.mark.parametrize(
-    "strides", [pytest.param((2,), marks=pytest.mark.slow), (2, 2)]
+    "strides", [pytest.param((2,), marks=pytest.mark.slow), (2, 2), (2, 2, 2)]
 )
 def test_the_rate_is_that_of_uniform_codes(strides):
     model = vq_vae(strides=strides)
@@ -91,6 +91,13 @@ def test_the_rate_is_that_of_uniform_codes(strides):
     np.testing.assert_allclose(log_p, metrics["elbo"], rtol=1e-5)
     names = {name.replace("z", "perplexity") for name in model.latent_fields}
     assert names <= set(metrics)
+    codes = model.encode(BINARY[:4])
+    sides = [8 // 2**i for i in range(len(strides), 0, -1)]
+    assert [code.shape for code in codes] == [(4, side, side) for side in sides]
+    assert model.decode(*codes).shape == model.sample(4).shape == (4, 8, 8, 1)
+    if len(codes) > 1:
+        with pytest.raises(ValueError, match=r"codes of every level.* Received: 1 of"):
+            model.decode(codes[0])
 
 
 def test_gradients_go_straight_through_and_hold_encodings_near():

@@ -61,7 +61,7 @@ class Adversarial(LatentVariableModel):
     def compile(self, optimizer="adam", discriminator_optimizer=None, **kwargs):
         """As for every model; the discriminator's optimiser is else one like the other.
 
-        Raises a ValueError if there is one without a discriminator.
+        Raises a ValueError if there is one without a discriminator, or it is the same.
         """
         checks.check_optimizer(optimizer)
         optimizer = keras.optimizers.get(optimizer)
@@ -73,6 +73,8 @@ class Adversarial(LatentVariableModel):
             return
         config = keras.optimizers.serialize(optimizer)
         other = keras.optimizers.get(discriminator_optimizer or config)
+        wanted = "`discriminator_optimizer` must be another one than `optimizer`."
+        checks.require(other is not optimizer, wanted, "the same twice")
         scaled = keras.optimizers.LossScaleOptimizer
         if isinstance(self.optimizer, scaled) and not isinstance(other, scaled):
             other = scaled(other)

@@ -238,6 +238,16 @@ class GenerativeModel(Model):
         given, made_of = checks.named(given), self.given_fields
         return {name: rows for name, rows in given.items() if name in made_of}
 
+    def _as_draws(self, n, given, seed):
+        """The conditions of n images and the words of a seed, or of n, checked."""
+        if not tf.is_tensor(n):
+            checks.at_least(1, n=n)
+        given, words = self._as_given(given, n), seed_words(seed)
+        alike = words.shape.rank == 1 or tf.is_tensor(n) or n == words.shape[0]
+        wanted = "`seed` must be a number, or one for each image."
+        checks.require(alike, wanted, f"{words.shape[0]} of them, n={n}")
+        return given, words
+
     def _as_given(self, given, rows) -> dict[str, tf.Tensor]:
         """The conditions as tensors, one for each of as many rows, checked."""
         fields, given = self.given_fields, checks.named(given)

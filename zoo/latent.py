@@ -207,12 +207,7 @@ class LatentVariableModel(GenerativeModel):
         `temperature` below 1 multiplies the standard deviations of normal priors: less
         variety, often better pictures (Vahdat & Kautz, 2020, section 4).
         """
-        if not tf.is_tensor(n):
-            checks.at_least(1, n=n)
-        given, words = self._as_given(given, n), seed_words(seed)
-        alike = words.shape.rank == 1 or tf.is_tensor(n) or n == words.shape[0]
-        wanted = "`seed` must be a number, or one for each image."
-        checks.require(alike, wanted, f"{words.shape[0]} of them, n={n}")
+        given, words = self._as_draws(n, given, seed)
         # None, as graphs for seeds of both ranks must not be mistaken for one another.
         n = tf.cast(n, tf.int32) if words.shape.rank == 1 else None
         if temperature is not None:

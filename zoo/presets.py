@@ -25,7 +25,8 @@ FORMAT = 1
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 # Keras' own objects that read other files, or run what they hold.
 LOADERS = ["FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"]
-MARKERS = ("__tuple__", "__keras_tensor__")  # plain values in Keras' JSON
+# Plain values in Keras' JSON.
+MARKERS = ("__tuple__", "__keras_tensor__", "__ellipsis__", "__slice__", "__tensor__")
 LIBRARIES = ("keras", "tensorflow", "tensorflow-probability", "numpy")
 
 

@@ -23,6 +23,7 @@ def information(
 
     In nats per image: for a VAE `elbo`, `rate` and `distortion`, and for several layers
     `rate_L`, ..., `rate_1`; `active_units` has one number per layer, top layer first.
+    It is left out where codes are the names of codebooks' entries.
 
     A unit is active where the variance over the data of its posterior mean exceeds
     `threshold` (Burda et al., 2016, section 5: Cov_x E[u|x] > 0.01). In a hierarchy the
@@ -55,8 +56,11 @@ def information(
         name: mean([m[name] for m in metrics], [w[name] for w in weights])
         for name in metrics[0]
     }
-    variances = [np.concatenate(layer).var(axis=0) for layer in zip(*codes)]
-    return {**result, "active_units": [int((v > threshold).sum()) for v in variances]}
+    layers = [np.concatenate(layer) for layer in zip(*codes)]
+    if any(layer.dtype.kind == "i" for layer in layers):  # names of codes
+        return result
+    active = [int((layer.var(axis=0) > threshold).sum()) for layer in layers]
+    return {**result, "active_units": active}
 
 
 def mean(values: list[np.ndarray], weights: list[np.ndarray]) -> float:

@@ -187,7 +187,9 @@ class ImageFlow(internals.CachingBijector):
     """One of these layers, built, as a bijector of maps `[..., H, W, C]`."""
 
     def __init__(self, layer: keras.layers.Layer):
-        parameters = dict(locals())
+        # Of its own each time, as in `Coupling`: TFP would hand out what an equal one
+        # has cached, from before the weights changed.
+        parameters = {**locals(), "own": object()}
         self.layer = layer
         options = {"parameters": parameters, "dtype": tf.float32, "name": layer.name}
         super().__init__(forward_min_event_ndims=3, **options)

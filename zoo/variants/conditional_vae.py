@@ -63,6 +63,7 @@ class ConditionalVAE(VAE):
         return super().likelihood(self.labelled(out, given["label"]), given)
 
     def labelled(self, rows, label) -> tf.Tensor:
-        """`[B, H]` and labels `[B]` side by side."""
+        """`[B, H]` and labels `[B]` side by side; NaN where a label is no class."""
         label = tf.one_hot(label, self.num_classes, dtype=rows.dtype)
+        label /= tf.reduce_sum(label, axis=-1, keepdims=True)  # of a later batch
         return tf.concat([rows, label], axis=-1)

@@ -157,6 +157,7 @@ class Glow(GenerativeModel):
         names = self.latent_names(len(shapes))
         fields = dict(zip(names, map(checks.Field, shapes)))
         z, leading = checks.check_codes(z, fields)
+        self._as_given(given, z[0].shape[0])
         z += [tf.zeros((tf.shape(z[0])[0], *shape)) for shape in shapes[len(z) :]]
         x = self._as_data(self.inverse(z[::-1]))
         return tf.reshape(x, tf.concat([leading, tf.shape(x)[1:]], axis=0))
@@ -167,8 +168,9 @@ class Glow(GenerativeModel):
         `temperature` multiplies the standard deviation of the noise; less than 1 gives
         fewer and smoother kinds of images.
         """
+        _, words = self._as_draws(n, given, seed)
         checks.not_negative(temperature=temperature)
-        draw = generating(seed_words(seed), n, self.shapes)
+        draw = generating(words, n, self.shapes)
         noise = [draw.take(tfd.Sample(tfd.Normal(0.0, 1.0), s))[0] for s in self.shapes]
         return self._as_data(self.inverse([temperature * e for e in noise]))
 

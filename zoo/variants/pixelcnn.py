@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from zoo import checks
-from zoo.draws import generating, seed_words
+from zoo.draws import generating
 from zoo.generative import GenerativeModel, Measures
 from zoo.networks import Conv2D, Dense
 from zoo.networks.attention import CausalAttention
@@ -138,8 +138,8 @@ class PixelCNN(GenerativeModel):
 
     def sample(self, n=1, given=None, *, seed=0):
         """Maps `[n, H, W]`, int32; a seed, or one for each."""
-        given = self._as_given(given, n)
-        draw = generating(seed_words(seed), n, [()])  # of no normal noise
+        given, words = self._as_draws(n, given, seed)
+        draw = generating(words, n, [()])  # of no normal noise
         noise, _ = draw.take(self.distribution({}).noise())
         return self._choose(noise, given)
 

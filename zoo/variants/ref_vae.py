@@ -182,7 +182,7 @@ def check_networks(model: RefVAE) -> None:
     inputs, output = model.decoder.input_shape, model.decoder.output_shape
     wanted = f"`decoder` must turn a small image and z of {latent_dim} dimensions, "
     wanted += f"`[low, z]`, into {image}."
-    fits = isinstance(inputs, list) and len(inputs) == 2
+    fits = isinstance(inputs, list) and len(inputs) == 2 and None not in inputs[0][1:]
     fits = fits and inputs[1][1:] == (latent_dim,) and output[1:] == image
     checks.require(fits, wanted, f"{inputs} to {output}")
     (height, width, channels), (*size, depth) = inputs[0][1:], image

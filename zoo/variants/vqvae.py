@@ -176,6 +176,13 @@ class VQVAE(LatentVariableModel):
             checks.at_least(1, num_importance_samples=num_importance_samples)
         return super().log_prob(x, given, num_importance_samples=1, seed=seed, chunk=1)
 
+    def decode(self, *z, given=None):
+        """Mean of p(x|z) for the codes of every level, `[B, H, W]`, top level first."""
+        levels = len(self.strides)
+        wanted = "`decode` needs the codes of every level, which have no mean."
+        checks.require(len(z) == levels, wanted, f"{len(z)} of {levels}")
+        return super().decode(*z, given=given)
+
     def with_priors(self, priors: Sequence[PixelCNN]) -> "VQVAE":
         """A copy whose codes have these priors, top level first.
 
