@@ -26,9 +26,13 @@ $(VENV)/.docs: $(READY) pyproject.toml
 	$(BIN)/python -m pip install --quiet --group docs
 	touch $@
 
-bench: $(READY) .peers/.ready  ## speed and memory beside a peer; 50 minutes
+bench: $(READY) .peers/.ready  ## speed and memory, beside a peer too; 95 minutes
 	$(BIN)/python -m benchmarks --json benchmarks/results.json
 	$(BIN)/python -m benchmarks.entries
+	$(BIN)/python -m benchmarks.codes
+	$(BIN)/python -m benchmarks.groups
+	$(BIN)/python -m benchmarks.bfloat16
+	$(BIN)/python -m benchmarks.cells
 
 .peers/.ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .peers

@@ -10,19 +10,12 @@ PICTURES, LIMITS = "## Pictures\n", "\n\n## Limits"  # the pictures stand betwee
 
 def card(name: str, about: str, metadata: dict, drawn: Sequence[Path]) -> str:
     """The model card: what, how, results with their protocol, pictures, limits."""
-    metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
-    rows = "\n".join(
-        f"| {metric} | {shown(figure['value'])} | {figure['unit']} | "
-        f"{figure['protocol']} |"
-        for metric, figure in metrics.items()
-    )
+    data = metadata["data"]
     sample = "images = model.sample(16, seed=0)"
     if "label" in data.get("given", ()):
         sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
     if "low" in data.get("given", ()):
         sample = 'images = model.sample(len(low), {"low": low}, seed=0)'
-    precision = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
-    binarised = "binarised" if data["binarise"] else "in [0, 1]"
     return f"""# {name}
 
 {about.strip()}
@@ -36,7 +29,30 @@ model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 ```
 {serving_note(metadata)}
 
-## Results
+{facts(metadata)}
+
+{PICTURES}{pictures(drawn)}{LIMITS}
+It knows this data set's images, centred and of this size, and nothing else. Likelihoods
+of other images say nothing about how natural they are.
+"""
+
+
+def card_of_numbers(name: str, about: str, metadata: dict) -> str:
+    """The card of a training of which the numbers alone are kept."""
+    return f"# {name}\n\n{about.strip()}\n\n{facts(metadata)}\n"
+
+
+def facts(metadata: dict) -> str:
+    """Results with their protocol, how they were come by, and of what data."""
+    metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
+    rows = "\n".join(
+        f"| {metric} | {shown(figure['value'])} | {figure['unit']} | "
+        f"{figure['protocol']} |"
+        for metric, figure in metrics.items()
+    )
+    precision = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
+    binarised = "binarised" if data["binarise"] else "in [0, 1]"
+    return f"""## Results
 | metric | value | unit | protocol |
 |---|---|---|---|
 {rows}
@@ -51,18 +67,12 @@ images were held out of the training set; the test set chose nothing.
 ## Data
 {data["source"]}, {binarised}; licence of the images: {data["licence"]}. Training images
 are drawn anew from their values at every step where they are binarised; validation
-and test images are drawn once, with a fixed seed.
-
-{PICTURES}{pictures(drawn)}{LIMITS}
-It knows this data set's images, centred and of this size, and nothing else. Likelihoods
-of other images say nothing about how natural they are.
-"""
+and test images are drawn once, with a fixed seed."""
 
 
 def pictures(drawn: Sequence[Path]) -> str:
-    """Of the files of an entry's pictures those that its card shows, as Markdown."""
-    names = [file.stem for file in drawn if file.stem != "history"]
-    return "\n\n".join(f"![{name}](figures/{name}.png)" for name in names)
+    """The files of an entry's pictures, as Markdown."""
+    return "\n\n".join(f"![{file.stem}](figures/{file.name})" for file in drawn)
 
 
 def show(drawn: Sequence[Path], text: str) -> str:
@@ -80,5 +90,7 @@ def serving_note(metadata: dict) -> str:
     how = "by exact log p(x)"
     if table["num_importance_samples"]:
         how = f"by {table['num_importance_samples']} importance samples each"
+        if metadata["class"] == "VQVAE":
+            how = "by the one code of each"
     compared = f"{table['images']} training images, {how}."
     return f"{note}\nIts `anomaly_score` compares with {compared}"

@@ -1,5 +1,6 @@
 """Entries on binarised MNIST side by side: a table, a page's part and a picture."""
 
+import ast
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from matplotlib.ticker import LogLocator
 from rich.markup import escape
 from rich.table import Table
 
+from recipes.cards import card_of_numbers
 from recipes.tables import draws_of
 
 ROOT = Path(__file__).parent.parent
@@ -183,13 +185,29 @@ def draw(rows: list[Row]) -> Figure:
 
 
 def update(rows: list[Row]) -> list[Path]:
-    """Writes the tables of the pages anew, and the picture."""
+    """Writes the tables of the pages, the picture and cards of numbers anew."""
     texts = {PAGE: markdown(rows), README: of_published(rows)}
     for page, text in texts.items():
         before, rest = page.read_text().split(START)
         page.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
     draw(rows).savefig(PICTURE, metadata={"Description": texts[PAGE]})
-    return [*texts, PICTURE]
+    cards = cards_of_numbers()
+    for file, text in cards.items():
+        file.write_text(text)
+    return [*texts, PICTURE, *cards]
+
+
+def cards_of_numbers() -> dict[Path, str]:
+    """The cards of trainings that have a recipe, but of which no model is kept."""
+    found = {}
+    for file in ROOT.glob("recipes/results/*/metadata.json"):
+        recipe = ROOT / "recipes" / "entries" / f"{file.parent.name}.py"
+        if recipe.exists():
+            about = ast.get_docstring(ast.parse(recipe.read_text()))
+            record = json.loads(file.read_text())
+            text = card_of_numbers(recipe.stem, about, record)
+            found[file.with_name("README.md")] = text
+    return found
 
 
 def draw_layer_rates() -> Path:

@@ -119,8 +119,9 @@ def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
     data, images = test_images(zoo.presets.read_metadata(entry))
     drawn = figures.draw(model, data, images, folder or entry / "figures")
     if folder is None:
-        file = entry / "README.md"
-        file.write_text(show(drawn, file.read_text()))
+        file, curve = entry / "README.md", entry / "figures" / "history.png"
+        shown = [*drawn, curve] if curve.exists() else drawn
+        file.write_text(show(shown, file.read_text()))
     return drawn
 
 
