@@ -17,6 +17,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -234,6 +235,36 @@ def test_models_of_other_kinds_make_entries_too(build, binarise, drawn, tmp_path
     assert found == pytest.approx(metadata["check"], rel=1e-5)
     protocol = metadata["metrics"]["nll"]["protocol"]
     assert protocol.startswith("exact" if model.exact else "5 importance samples")
+
+
+def test_an_entry_holds_the_average_of_the_weights_where_asked(tmp_path):
+    """Keras' option: every step, what is saved and exported is 0.9 a + 0.1 w."""
+
+    class Steps(keras.callbacks.Callback):
+        average = None
+
+        def on_train_batch_end(self, batch, logs=None):
+            weights = [w.numpy() for w in self.model.trainable_weights]
+            pairs = zip(self.average or weights, weights)
+            self.average = [0.9 * a + 0.1 * w for a, w in pairs]
+
+    data, vae, steps = datasets.load("digits"), configs.build(), Steps()
+    optimizer = keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)
+    vae.compile(optimizer, jit_compile=False, steps_per_execution=1)
+    fit = vae.fit
+    vae.fit = lambda *a, callbacks, **k: fit(*a, callbacks=[steps, *callbacks], **k)
+    settings = {"seed": 0, "num_importance_samples": 0, "test_images": 50}
+    run = runs.Run("averaged", tmp_path, epochs=1, **settings)
+    vae = run.fit(vae, data, batch_size=128, binarise=True)
+    entry = publish.publish(run, vae, data, about="Tiny.", binarise=True)
+    model = zoo.load(entry)
+    for found, average in zip(model.trainable_weights, steps.average, strict=True):
+        np.testing.assert_allclose(found, average, rtol=1e-4, atol=1e-6)
+    x = configs.BINARY[:3]
+    served = tf.saved_model.load(entry / "serving" / "1").signatures["encode"]
+    np.testing.assert_allclose(
+        served(x=tf.constant(x))["z"], model.encode(x)[0], atol=1e-5
+    )
 
 
 def test_training_in_bfloat16_makes_an_entry_of_float32(tmp_path):

@@ -32,6 +32,6 @@ def train(run: Run) -> None:
     zoo.networks.initialise(biva, next(iter(first)))
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     learning_rate = keras.optimizers.schedules.CosineDecay(2e-3, steps, alpha=0.01)
-    biva.compile(keras.optimizers.Adamax(learning_rate))
+    biva.compile(keras.optimizers.Adamax(learning_rate), skip_non_finite=True)
     biva = run.fit(biva, data, batch_size=batch_size, binarise=True)
     publish.publish(run, biva, data, about=__doc__, binarise=True)

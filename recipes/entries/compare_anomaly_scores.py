@@ -1,10 +1,11 @@
-"""Anomaly scores of two hierarchies: Fashion-MNIST is normal, MNIST is not.
+"""Anomaly scores of two hierarchies: Fashion-MNIST is normal, MNIST is not, and back.
 
-Both are binarised, and the models see Fashion-MNIST alone. Does a score that looks at
-the upper latents tell the digits better than the plain bound? The area under the ROC
-curve (AUROC) is 1 for a score that is higher for every digit than for any garment, and
-0.5 for chance. Both data sets must be there: see `recipes.datasets`. A study: it makes
-a table and a picture, no entry.
+Both are binarised, and the models see one of them alone. Does a score that looks at the
+upper latents tell the other better than the plain bound? The area under the ROC curve
+(AUROC) is 1 for a score that is higher for every image of the other than for any of its
+own, and 0.5 for chance. Both data sets must be there: see `recipes.datasets`. A study:
+it makes a table and a picture, no entry. Published for a BIVA of Fashion-MNIST, far
+larger, against MNIST: 0.98 (Maaloe et al., 2019).
 """
 
 import keras
@@ -18,7 +19,7 @@ import zoo
 from recipes import datasets
 from recipes.runs import Run, evaluation_images, write_json
 
-EPOCHS = 10
+EPOCHS = 6
 SHAPE, BATCH_SIZE = (28, 28, 1), 128
 IMAGES = 2000  # of each test set
 NUM_IMPORTANCE_SAMPLES = 50
@@ -53,21 +54,26 @@ def biva(run: Run, steps: int) -> zoo.BIVA:
 MODELS = {"ladder": (ladder, (1, 2)), "BIVA": (biva, (2, 4))}
 
 
+NAMES = {"fashion_mnist": "Fashion-MNIST", "mnist": "MNIST"}
+
+
 def train(run: Run) -> None:
-    data, anomalies = datasets.load("fashion_mnist"), datasets.load("mnist")
-    normal, odd = (evaluation_images(d.test[:IMAGES], True) for d in (data, anomalies))
-    steps = run.epochs * datasets.steps_per_epoch(data.train, BATCH_SIZE)
+    data = {name: datasets.load(name) for name in NAMES}
+    test = {n: evaluation_images(d.test[:IMAGES], True) for n, d in data.items()}
     results, scores = [], {}
-    for name, (make, ks) in MODELS.items():
-        print(name)
-        model = fit(run, make(run, steps), data)
-        found = zip(*(scores_of(model, x, ks).items() for x in (normal, odd)))
-        for (score, of_normal), (_, of_odd) in found:
-            scores[name, score] = of_normal, of_odd
-            truth = np.repeat([0, 1], [len(of_normal), len(of_odd)])
-            area = roc_auc_score(truth, np.concatenate([of_normal, of_odd]))
-            means = {"normal": float(of_normal.mean()), "anomaly": float(of_odd.mean())}
-            results.append({"model": name, "score": score, "auroc": area, **means})
+    for normal, odd in (tuple(NAMES), tuple(NAMES)[::-1]):
+        steps = run.epochs * datasets.steps_per_epoch(data[normal].train, BATCH_SIZE)
+        for name, (make, ks) in MODELS.items():
+            print(f"{name} of {NAMES[normal]}")
+            model = fit(run, make(run, steps), data[normal])
+            found = zip(*(scores_of(model, test[n], ks).items() for n in (normal, odd)))
+            for (score, of_normal), (_, of_odd) in found:
+                scores[f"{name} of {NAMES[normal]}", score] = of_normal, of_odd
+                truth = np.repeat([0, 1], [len(of_normal), len(of_odd)])
+                area = roc_auc_score(truth, np.concatenate([of_normal, of_odd]))
+                row = {"model": name, "normal": normal, "score": score, "auroc": area}
+                means = float(of_normal.mean()), float(of_odd.mean())
+                results.append({**row, "means": means})
     write_json(run.folder / "results.json", results)
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
@@ -110,16 +116,17 @@ def scores_of(model, x: np.ndarray, ks: tuple[int, ...]) -> dict[str, np.ndarray
 
 
 def draw(scores: dict) -> Figure:
-    """Histograms of every score on both data sets: a row for each model."""
+    """Histograms of every score of both data sets: a row for each trained model."""
     rows = len({model for model, _ in scores})
     columns = len(scores) // rows
     figure = Figure((2.6 * columns, 2.4 * rows), dpi=150, layout="constrained")
     panels = np.ravel(figure.subplots(rows, columns))
     for axes, ((model, score), values) in zip(panels, scores.items()):
         edges = np.linspace(*np.percentile(np.concatenate(values), [1, 99]), 40)
-        for label, value in zip(("Fashion-MNIST", "MNIST"), values):
+        for label, value in zip(("its own", "the other"), values):
             axes.hist(value, edges, alpha=0.6, label=label)
-        axes.set(title=f"{model}: {score}", xlabel="nats", yticks=[])
+        axes.set_title(f"{model}\n{score}", fontsize=9)
+        axes.set(xlabel="nats", yticks=[])
     panels[0].legend(frameon=False, fontsize=7)
     return figure
 
@@ -127,9 +134,10 @@ def draw(scores: dict) -> Figure:
 def print_table(results: list[dict]) -> None:
     draws = f"{NUM_IMPORTANCE_SAMPLES} draws, -ELBO one"
     table = Table(title=f"Test images of both data sets, nats per image; {draws}")
-    for column in ("model", "score", "Fashion-MNIST", "MNIST", "AUROC"):
+    for column in ("model", "trained on", "score", "its own", "the other", "AUROC"):
         table.add_column(column)
     for row in results:
-        means = f"{row['normal']:.1f}", f"{row['anomaly']:.1f}"
-        table.add_row(row["model"], row["score"], *means, f"{row['auroc']:.3f}")
+        means = (f"{mean:.1f}" for mean in row["means"])
+        names = row["model"], NAMES[row["normal"]], row["score"]
+        table.add_row(*names, *means, f"{row['auroc']:.3f}")
     Console().print(table)

@@ -33,7 +33,8 @@ def train(run: Run) -> None:
     )
     learning_rate = keras.optimizers.schedules.CosineDecay(5e-3, steps, alpha=0.02)
     averaged = {"use_ema": True, "ema_momentum": 0.999}  # put in place as `fit` ends
-    nvae.compile(keras.optimizers.Adamax(learning_rate, **averaged))
+    optimizer = keras.optimizers.Adamax(learning_rate, **averaged)
+    nvae.compile(optimizer, skip_non_finite=True)
     nvae = run.fit(nvae, data, batch_size=batch_size, binarise=True)
     images = datasets.stream(data.train, batch_size, seed=run.seed, binarise=True)
     zoo.evaluation.refresh_batch_norm(nvae, images.take(len(data.train) // batch_size))
