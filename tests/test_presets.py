@@ -82,6 +82,16 @@ def test_saving_again_replaces_and_leaves_nothing_behind(entry):
     np.testing.assert_array_equal(zoo.load(path).encode(x)[0], model.encode(x)[0])
 
 
+def test_entries_are_small():
+    folders = [zoo.presets.find(name) for name in zoo.list_presets()]
+    sizes = [
+        sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        for folder in folders
+    ]
+    assert max(sizes) < 25e6
+    assert sum(sizes) < 120e6
+
+
 def test_a_keras_file_is_for_another_function():
     with pytest.raises(FileNotFoundError, match=r"`keras.saving.load_model` loads"):
         zoo.load("vae.keras")

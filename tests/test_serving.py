@@ -15,7 +15,13 @@ import zoo
 from recipes import datasets, publish
 from tests import configs
 from tests.image_files import BAD, encoded
-from tests.serving_gate import ask, assert_answers, assert_serves, table_of
+from tests.serving_gate import (
+    ask,
+    assert_answers,
+    assert_serves,
+    read_meta_graph,
+    table_of,
+)
 from zoo import serving
 
 tfd = tfp.distributions
@@ -327,6 +333,17 @@ def test_graphs_hold_no_masks():
 
 
 @pytest.mark.slow
+def test_nodes_have_short_names_and_no_others_beside_them(served):
+    _, folder = served
+    functions = read_meta_graph(folder).graph_def.library.function
+    for function in functions:
+        names = [node.name for node in function.node_def]
+        names += [argument.name for argument in function.signature.input_arg]
+        assert len(set(names)) == len(names)
+        assert max(map(len, names)) <= 5
+    assert not (folder / "fingerprint.pb").exists()
+
+
 def test_graphs_grow_with_the_parts_of_a_flow_and_not_with_their_square():
     def size(layers):
         prior = zoo.FlowPrior(configs.LATENT_DIM, layers=layers, units=8)

@@ -48,7 +48,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from zoo import devices, image_files
+from zoo import devices, graphs, image_files
 from zoo import rarity as tables
 from zoo.checks import Field, require
 from zoo.draws import DRAWS, DRAWS_AT_A_TIME
@@ -101,6 +101,7 @@ def export(
         folder = Path(scratch, version.name)
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(module, str(folder), functions, options)
+        graphs.shorten_names(folder)
         if warmup:
             _write_warmup(table, folder, model.event_shape)
         folder.rename(version)
