@@ -27,6 +27,7 @@ ROOMS = (  # of zoo/, from the first to the last
     ("priors", "likelihoods"),
     (
         "draws",
+        "graphs",
         "image_files",
         "rarity",
         "training",
