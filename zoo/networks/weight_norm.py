@@ -145,8 +145,7 @@ def initialise(model: keras.layers.Layer, x) -> None:
     try:
         for layer in layers:
             layer.initialising = True
-        with internals.eagerly():  # a trace would set them at every later call
-            model(x)
+        model(x)
     finally:
         for layer in layers:
             layer.initialising = False

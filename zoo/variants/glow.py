@@ -108,7 +108,6 @@ class Glow(GenerativeModel):
         log_p = [tfd.Normal(0.0, 1.0).log_prob(e) for e in noise]
         return tf.add_n([tf.reduce_sum(p, axis=[1, 2, 3]) for p in log_p]) + log_det
 
-    @tf.function(reduce_retracing=True, autograph=False)  # one graph for all signatures
     def forward(self, y) -> tuple[list[tf.Tensor], tf.Tensor]:
         """The noise of every scale, first scale first, and log|det| `[B]` in nats."""
         z, log_det = widen(y)
@@ -125,7 +124,6 @@ class Glow(GenerativeModel):
                 log_det -= tf.reduce_sum(log_scale, axis=[1, 2, 3])
         return [*noise, z], log_det
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def inverse(self, noise) -> tf.Tensor:
         """Images of the noise of every scale, first scale first."""
         *noise, z = noise
@@ -150,7 +148,7 @@ class Glow(GenerativeModel):
     def encode(self, x, given=None):
         x, _ = self._as_batch(x, given)
         middle = x * ((self.levels - 1) / self.levels) + 0.5 / self.levels
-        return self.forward(middle)[0][::-1]
+        return self._encode(middle)
 
     def decode(self, *z, given=None):
         shapes = self.shapes[::-1]
@@ -159,7 +157,7 @@ class Glow(GenerativeModel):
         z, leading = checks.check_codes(z, fields)
         self._as_given(given, z[0].shape[0])
         z += [tf.zeros((tf.shape(z[0])[0], *shape)) for shape in shapes[len(z) :]]
-        x = self._as_data(self.inverse(z[::-1]))
+        x = self._decode(z)
         return tf.reshape(x, tf.concat([leading, tf.shape(x)[1:]], axis=0))
 
     def sample(self, n=1, given=None, *, seed=0, temperature=1.0):
@@ -172,7 +170,7 @@ class Glow(GenerativeModel):
         checks.not_negative(temperature=temperature)
         draw = generating(words, n, self.shapes)
         noise = [draw.take(tfd.Sample(tfd.Normal(0.0, 1.0), s))[0] for s in self.shapes]
-        return self._as_data(self.inverse([temperature * e for e in noise]))
+        return self._decode([temperature * e for e in noise[::-1]])
 
     def _leaving(self, scale, z):
         """Mean and log scale of the latents that leave, given those that stay."""
@@ -190,6 +188,14 @@ class Glow(GenerativeModel):
         log_p = self.log_density((levels + noise) / self.levels)
         log_p -= math.log(self.levels) * math.prod(self.image_shape)
         return tf.reshape(log_p, [count, -1])
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _encode(self, y):
+        return self.forward(y)[0][::-1]
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _decode(self, z):
+        return self._as_data(self.inverse(z[::-1]))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _log_prob(self, x, total, seed, chunk):
