@@ -65,5 +65,4 @@ class ConditionalVAE(VAE):
     def labelled(self, rows, label) -> tf.Tensor:
         """`[B, H]` and labels `[B]` side by side; NaN where a label is no class."""
         label = tf.one_hot(label, self.num_classes, dtype=rows.dtype)
-        label /= tf.reduce_sum(label, axis=-1, keepdims=True)  # of a later batch
-        return tf.concat([rows, label], axis=-1)
+        return tf.concat([rows, label / tf.reduce_sum(label, -1, True)], axis=-1)

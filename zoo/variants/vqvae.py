@@ -178,6 +178,7 @@ class VQVAE(LatentVariableModel):
 
     def decode(self, *z, given=None):
         """Mean of p(x|z) for the codes of every level, `[B, H, W]`, top level first."""
+        checks.check_codes(z, self.latent_fields)
         levels = len(self.strides)
         wanted = "`decode` needs the codes of every level, which have no mean."
         checks.require(len(z) == levels, wanted, f"{len(z)} of {levels}")
