@@ -1,5 +1,6 @@
 """The card of an entry: what it is, what it is worth, how it was made."""
 
+import ast
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,11 @@ of other images say nothing about how natural they are.
 def card_of_numbers(name: str, about: str, metadata: dict) -> str:
     """The card of a training of which the numbers alone are kept."""
     return f"# {name}\n\n{about.strip()}\n\n{facts(metadata)}\n"
+
+
+def docstring(recipe: Path) -> str:
+    """What a recipe says of itself, read and not run."""
+    return ast.get_docstring(ast.parse(recipe.read_text()))
 
 
 def facts(metadata: dict) -> str:

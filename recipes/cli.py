@@ -3,7 +3,6 @@
 TensorFlow starts inside the commands, so that `--help` answers at once.
 """
 
-import ast
 import importlib
 import json
 import os
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recipes.cards import docstring
 from recipes.quiet import quiet
 from recipes.tables import draws_of, print_metrics
 
@@ -62,7 +62,7 @@ def list_() -> None:
     table.add_column("name", no_wrap=True)
     table.add_column("what it makes")
     for name in recipe_names():
-        doc = ast.get_docstring(ast.parse((ENTRIES / f"{name}.py").read_text()))
+        doc = docstring(ENTRIES / f"{name}.py")
         table.add_row(name, doc.splitlines()[0])
     console.print(table)
     table = Table(title='Pretrained: zoo.load("NAME")')

@@ -1,6 +1,5 @@
 """Entries on binarised MNIST side by side: a table, a page's part and a picture."""
 
-import ast
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from matplotlib.ticker import LogLocator
 from rich.markup import escape
 from rich.table import Table
 
-from recipes.cards import card_of_numbers
+from recipes.cards import card_of_numbers, docstring
 from recipes.tables import draws_of
 
 ROOT = Path(__file__).parent.parent
@@ -203,9 +202,8 @@ def cards_of_numbers() -> dict[Path, str]:
     for file in ROOT.glob("recipes/results/*/metadata.json"):
         recipe = ROOT / "recipes" / "entries" / f"{file.parent.name}.py"
         if recipe.exists():
-            about = ast.get_docstring(ast.parse(recipe.read_text()))
             record = json.loads(file.read_text())
-            text = card_of_numbers(recipe.stem, about, record)
+            text = card_of_numbers(recipe.stem, docstring(recipe), record)
             found[file.with_name("README.md")] = text
     return found
 

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from recipes import datasets, figures
+from zoo.evaluation.precision import check_dtype
 
 
 class RunMismatch(ValueError):
@@ -57,11 +58,7 @@ class Run:
     dtype: str = "float32"
 
     def __post_init__(self):
-        if keras.DTypePolicy(self.dtype).variable_dtype != "float32":
-            raise ValueError(
-                "`dtype` must keep weights in float32, as mixed_bfloat16 does. "
-                f"Received: dtype={self.dtype!r}"
-            )
+        check_dtype(self.dtype)
         self.folder = Path(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         # The lock is held as long as this object, or its process, lives.

@@ -283,6 +283,18 @@ def pixelcnn(shape=(4, 4), **kwargs) -> zoo.PixelCNN:
     return zoo.PixelCNN(shape, **{"levels": 5, "channels": 8, "depth": 2, **kwargs})
 
 
+def assert_same_likelihoods(one, other, rtol) -> None:
+    """Of the same seeds: each image's metrics, and its importance-weighted log p(x)."""
+    seed, x = tf.constant([1, 2]), tf.constant(BINARY[:8])
+    ours, theirs = (m.measure(x, {}, seed).metrics for m in (one, other))
+    for name in ("elbo", "rate", "distortion"):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=rtol)
+    options = {"num_importance_samples": 7, "seed": 3}
+    np.testing.assert_allclose(
+        one.log_prob(x, **options), other.log_prob(x, **options), rtol=rtol
+    )
+
+
 def with_prior(prior: type, **kwargs) -> Row:
     """A row of a VAE whose prior is the point."""
     return Row(lambda: build(prior=prior(LATENT_DIM, **kwargs)), BINARY)

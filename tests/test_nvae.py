@@ -8,7 +8,16 @@ from scipy import special
 from tensorflow_probability import distributions as tfd
 
 import zoo
-from tests.configs import BINARY, IMAGE, build, conditional_vae, nvae, shapes, vq_vae
+from tests.configs import (
+    BINARY,
+    IMAGE,
+    assert_same_likelihoods,
+    build,
+    conditional_vae,
+    nvae,
+    shapes,
+    vq_vae,
+)
 from zoo import internals
 from zoo.draws import Given, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
@@ -126,14 +135,7 @@ def test_one_group_of_linear_cells_is_the_vae():
     decoder = keras.Model(z, y)
     posterior = Flattened(model.posteriors[0], both.shape[1:])
     vae = zoo.VAE(encoder, decoder, 4 * 4 * 2, posterior=posterior)
-    seed, x = tf.constant([1, 2]), tf.constant(BINARY[:8])
-    ours, theirs = (m.measure(x, {}, seed).metrics for m in (model, vae))
-    for name in ("elbo", "rate", "distortion"):
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5)
-    options = {"num_importance_samples": 7, "seed": 3}
-    np.testing.assert_allclose(
-        model.log_prob(x, **options), vae.log_prob(x, **options), rtol=1e-5
-    )
+    assert_same_likelihoods(model, vae, rtol=1e-5)
 
 
 class Flattened(keras.layers.Layer):

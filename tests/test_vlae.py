@@ -9,7 +9,13 @@ from scipy import special
 import zoo
 from recipes import figures
 from tests import configs
-from tests.configs import BINARY, ladder, shapes, vlae
+from tests.configs import (
+    BINARY,
+    assert_same_likelihoods,
+    ladder,
+    shapes,
+    vlae,
+)
 from zoo.draws import Mean
 
 
@@ -22,14 +28,7 @@ def test_one_level_is_the_vae():
     decoder = keras.Sequential([keras.Input((3,)), *copies([*one.down, one.pixels])])
     vae = zoo.VAE(encoder, decoder, latent_dim=3)
     vae.posterior_head.set_weights(one.posteriors[0].get_weights())
-    seed, x = tf.constant([1, 2]), tf.constant(BINARY[:8])
-    ours, theirs = (m.measure(x, {}, seed).metrics for m in (one, vae))
-    for name in ("elbo", "rate", "distortion"):
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-6)
-    options = {"num_importance_samples": 7, "seed": 3}
-    np.testing.assert_allclose(
-        one.log_prob(x, **options), vae.log_prob(x, **options), rtol=1e-6
-    )
+    assert_same_likelihoods(one, vae, rtol=1e-6)
 
 
 def copies(networks):

@@ -28,8 +28,7 @@ def with_dtype(model: keras.Model, dtype: str) -> keras.Model:
         half = zoo.evaluation.with_dtype(zoo.load("conv_vae_mnist"), "mixed_bfloat16")
         zoo.evaluation.log_prob(half, images, num_importance_samples=5000)
     """
-    kept = keras.DTypePolicy(dtype).variable_dtype == "float32"
-    checks.require(kept, "`dtype` must keep weights in float32.", repr(dtype))
+    check_dtype(dtype)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)  # of the layers that models make themselves
     try:
@@ -38,6 +37,13 @@ def with_dtype(model: keras.Model, dtype: str) -> keras.Model:
         keras.config.set_dtype_policy(before)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def check_dtype(dtype: str) -> None:
+    """Raises a ValueError unless it is a policy whose weights are float32."""
+    kept = keras.DTypePolicy(dtype).variable_dtype == "float32"
+    wanted = "`dtype` must keep weights in float32, as mixed_bfloat16 does."
+    checks.require(kept, wanted, f"{dtype=}")
 
 
 def _without_policies(config):
