@@ -126,6 +126,18 @@ def test_half_precision_networks_are_initialised_too():
     np.testing.assert_allclose(y.std(0), 1, atol=0.02)
 
 
+def test_half_precision_rounds_the_kernel_once():
+    layer = networks.WeightNormDense(8, dtype="mixed_bfloat16")
+    layer(X[:1])
+    layer.length.assign(np.linspace(0.5, 2.0, 8))
+    exact = np.float64(layer.direction)
+    exact *= np.float64(layer.length) / np.linalg.norm(exact, axis=0)
+    kernel = layer.kernel()
+    assert kernel.dtype == "bfloat16"
+    # Half a unit of the eighth bit; a norm of rounded weights would round again.
+    np.testing.assert_allclose(np.float64(kernel), exact, rtol=2**-8 * 1.001)
+
+
 def test_a_model_without_such_layers_is_refused():
     with pytest.raises(ValueError, match="Received: VAE without any"):
         networks.initialise(build(), BINARY)

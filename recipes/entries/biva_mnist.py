@@ -12,7 +12,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 60
+EPOCHS = 38
 
 
 def train(run: Run) -> None:

@@ -38,15 +38,17 @@ class WeightNorm(DataInitialised):
 
     def build(self, x_shape):
         shape, length = (*self.window, x_shape[-1], self.units), self.initial_scale
-        self.direction = self.add_weight(shape, "random_normal", name="direction")
-        constant = keras.initializers.Constant(length)
-        self.length = self.add_weight((self.units,), constant, name="length")
+        constant, whole = keras.initializers.Constant(length), {"autocast": False}
+        normal = "random_normal"
+        self.direction = self.add_weight(shape, normal, name="direction", **whole)
+        self.length = self.add_weight((self.units,), constant, name="length", **whole)
         self.bias = self.add_weight((self.units,), "zeros", name="bias")
 
     def kernel(self) -> tf.Tensor:
-        """g v / |v|, as the layer without normalisation would hold it."""
+        """g v / |v|, found in the weights' precision, told in that of the layer."""
         v = tf.convert_to_tensor(self.direction)
-        return self.length * tf.math.l2_normalize(v, axis=range(v.shape.rank - 1))
+        unit = tf.math.l2_normalize(v, axis=range(v.shape.rank - 1))
+        return tf.cast(self.length * unit, self.compute_dtype)
 
     def linear(self, x, kernel) -> tf.Tensor:
         raise NotImplementedError
@@ -60,7 +62,7 @@ class WeightNorm(DataInitialised):
         """Changes g and b such that y has the wanted mean and deviation; once."""
         mean, variance = tf.nn.moments(y, axes=range(y.shape.rank - 1))
         factor = self.initial_scale * tf.math.rsqrt(variance + 1e-8)
-        self.length.assign(factor * tf.cast(self.length, tf.float32))
+        self.length.assign(factor * self.length)
         self.bias.assign(-factor * mean)
         self.initialising = False
 
