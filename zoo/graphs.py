@@ -1,8 +1,10 @@
-"""Exported graphs with short names.
+"""Exported graphs with short names and no notes.
 
 Half of a SavedModel's graph are names of nodes and arguments, which spell out every
 layer that they are in, once themselves and once for each node that reads them. Nobody
-asks for them: signatures name their inputs and outputs elsewhere.
+asks for them: signatures name their inputs and outputs elsewhere. A quarter of the rest
+are notes on the shape of every node's outputs, which whoever loads it finds again, but
+for those of the nodes that run a function.
 """
 
 from pathlib import Path
@@ -10,12 +12,15 @@ from pathlib import Path
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 GRAPH, FINGERPRINT = "saved_model.pb", "fingerprint.pb"
+RUN = "PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile"
+RUN += "If", "StatelessIf", "Case", "StatelessCase"  # functions
 
 
 def shorten_names(folder: Path) -> None:
     """Numbers the nodes and arguments of all functions of a SavedModel, in place.
 
-    Its fingerprint, which servers may log, is that of the longer names and goes.
+    Notes on its nodes go. So does its fingerprint, which servers may log: it is that of
+    the longer names.
     """
     file = folder / GRAPH
     saved = SavedModel.FromString(file.read_bytes())
@@ -45,7 +50,13 @@ def _number(function) -> None:
         node.name = names[node.name]
         node.input[:] = map(renamed, node.input)
         node.attr.pop("_class", None)  # names of nodes that it would stand beside
+        if node.op not in RUN:
+            node.attr.pop("_output_shapes", None)
         node.ClearField("experimental_debug_info")  # the long names once more
-    for results in (function.ret, function.control_ret):
-        for name, reference in [*results.items()]:
-            results[name] = renamed(reference)
+    for name, reference in [*function.ret.items()]:
+        function.ret[name] = renamed(reference)
+    nodes = sorted(names[node] for node in function.control_ret.values())
+    awaited = {f"c{i:x}": node for i, node in enumerate(nodes)}
+    function.signature.control_output[:] = awaited
+    function.control_ret.clear()
+    function.control_ret.update(awaited)
