@@ -375,7 +375,7 @@ CONFIGS = {
     "biva": Row(lambda: biva(), BINARY),
     "vlae": Row(lambda: vlae(), BINARY),
     "nvae": Row(lambda: nvae((1, 1)), BINARY),
-    "nvae_flows": Row(lambda: nvae((1, 1), flows=2), BINARY),
+    "nvae_flows": Row(lambda: nvae((1, 1), flows=2, window=3), BINARY),
     "glow": Row(lambda: glow(), GREY),
     "vq_vae_2": Row(lambda: vq_vae(), BINARY),
     "vq_vae_2_priors": Row(

@@ -29,7 +29,7 @@ def restless(model):
 def three_layers(bottom_up_dims):
     keras.utils.set_random_seed(0)
     model = zoo.BIVA(
-        (7, 8, 1), (2, 1), bottom_up_dims, 3, channels=4, strides=(2, 3)
+        (7, 8, 1), (2, 1), bottom_up_dims, 3, channels=4, strides=(2, 3), blocks=2
     )  # maps of 4 x 4 and 2 x 2: on the way down some are cropped
     return restless(model)
 
@@ -61,7 +61,7 @@ class Numpy:
         layers = []
         for i in reversed(range(len(z))):
             bottom_up, top_down = z[i]
-            d = residual(model.down[i], skips(model.skips[i + 1], above))
+            d = residuals(parts(model.down[i]), skips(model.skips[i + 1], above))
             above.append(d)
             pairs = []
             if bottom_up is not None:
@@ -74,7 +74,7 @@ class Numpy:
             layers.append(pairs)
         p_top = np.zeros_like(top), np.ones_like(top)
         change, last = model.pixels
-        logits = linear(last, elu(residual(change, skips(model.skips[0], above))))
+        logits = linear(last, elu(residuals([change], skips(model.skips[0], above))))
         return [(q_top, p_top), *itertools.chain(*layers)], logits
 
 
@@ -101,13 +101,19 @@ def linear(layer, y):
     return np.stack(maps, -1)[:, ::strides, ::strides] + b
 
 
-def residual(layer, y):
-    return y + linear(layer.second, elu(linear(layer.first, elu(y))))
+def residuals(changes, y):
+    for change in changes:
+        y = y + linear(change.second, elu(linear(change.first, elu(y))))
+    return y
+
+
+def parts(network):
+    return getattr(network, "layers", [network])
 
 
 def block(network, y):
-    first, change = network.layers
-    return residual(change, linear(first, y))
+    first, *changes = parts(network)
+    return residuals(changes, linear(first, y))
 
 
 def skips(layer, maps):
@@ -187,6 +193,54 @@ class At(Draw):
     def take(self, distribution):
         z = self.codes.pop(0)
         return z, bounds.log_prob(distribution, z)
+
+
+PARTS = (
+    "up",
+    "skips",
+    "down",
+    "both",
+    "top_down_posteriors",
+    "top_down_priors",
+    "pixels",
+)
+
+
+def test_without_a_bottom_up_path_it_is_the_plain_hierarchy(rng):
+    """Once the other networks are deaf to it, all is as if it were not there."""
+    whole, plain = three_layers((2, 1)), three_layers((0, 0))
+    maps = [*range(8), 9]  # d_3 and d_2, without z_2^BU, and z_2^TD
+    heard = {("up", 1): range(4), ("up", 2): range(4), ("skips", 1): maps}
+    heard["skips", 0] = [*maps, *range(10, 14), 16, 17]  # d_1, without z_1^BU, z_1^TD
+    pairs = [(None, whole.top, plain.top)]
+    pairs.append((None, whole.top_posterior, plain.top_posterior))
+    for name in PARTS:
+        both = zip(getattr(whole, name), getattr(plain, name), strict=True)
+        pairs += [((name, i), *parts) for i, parts in enumerate(both)]
+    for place, part, copy in pairs:
+        for weight, other in zip(part.weights, copy.weights, strict=True):
+            value = weight.numpy()
+            if weight.shape != other.shape:
+                kept = np.isin(np.arange(value.shape[-2]), heard[place])
+                value[..., ~kept, :] = 0
+                weight.assign(value)
+                value = value[..., kept, :]
+            other.assign(value)
+
+    x = tf.constant(X)
+    z = {n: rng.normal(size=(len(X), *shape)) for n, shape in shapes(whole).items()}
+    found = []
+    for model, bottom_up in ((whole, ("z_1_bu", "z_2_bu")), (plain, ())):
+        names = (*bottom_up, "z_3", "z_2_td", "z_1_td")
+        draw = At([tf.cast(z[name], tf.float32) for name in names], 1)
+        image = model.likelihood(model.walk(draw, model.features(x, {}), {}), {}).mean()
+        latents = dict(zip(model.latent_fields, draw.latents, strict=True))
+        of_top_down = [latents[name] for name in names if "bu" not in name]
+        pairs = [(la.posterior, la.prior) for la in of_top_down]
+        found.append([image, *(p.mean() for p in sum(pairs, ()))])
+        found[-1] += [p.variance() for p in sum(pairs, ())]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import special
+from scipy import signal, special
 from tensorflow_probability import distributions as tfd
 
 import zoo
@@ -86,6 +86,46 @@ def test_a_cell_has_the_papers_parts_and_starts_near_the_identity(
     kernels = [part.kernel for part in cell.parts if hasattr(part, "kernel")]
     kernels[-1].assign(tf.zeros_like(kernels[-1]))
     np.testing.assert_array_equal(cell(y), y)
+
+
+@pytest.mark.parametrize("kind", ["plain", "depthwise"])
+def test_a_cell_is_numpys(kind, rng):
+    y = rng.normal(size=(2, 6, 5, 4)).astype("float32")
+    cell = restless(built(Cell(kind), y))
+    norms = [p for p in cell.parts if isinstance(p, keras.layers.BatchNormalization)]
+    convolutions = [part for part in cell.parts if hasattr(part, "kernel")]
+    for norm in norms:
+        norm.moving_mean.assign(rng.normal(size=norm.moving_mean.shape))
+        norm.moving_variance.assign(rng.uniform(0.5, 2, norm.moving_variance.shape))
+    f = np.float64(y)
+    if kind == "depthwise":
+        f = convolve(convolutions.pop(0), normalise(norms.pop(0), f))
+    for norm, convolution in zip(norms, convolutions):
+        f = normalise(norm, f)
+        f = convolve(convolution, f * special.expit(f))
+    if kind == "depthwise":
+        f = normalise(norms[-1], f)
+    f = cell.parts[-1](tf.cast(f, tf.float32))  # squeeze-excitation, tested above
+    np.testing.assert_allclose(cell(y), y + 0.1 * f, rtol=1e-4, atol=1e-5)
+
+
+def normalise(norm, y):
+    gamma, beta, mean, variance = (np.float64(w) for w in norm.get_weights())
+    return gamma * (y - mean) / np.sqrt(variance + norm.epsilon) + beta
+
+
+def convolve(layer, y):
+    """By SciPy, all channels into each one, or each channel alone."""
+    kernel = np.float64(layer.kernel)
+    alone = isinstance(layer, keras.layers.DepthwiseConv2D)
+    reach = len(kernel) // 2
+    y = np.pad(y, [(0, 0), (reach, reach), (reach, reach), (0, 0)])
+    maps = []
+    for c in range(kernel.shape[2 if alone else 3]):
+        seen = y[..., [c]] if alone else y
+        window = kernel[:, :, [c], 0] if alone else kernel[..., c]
+        maps.append(signal.correlate(seen, window[None], "valid")[..., 0])
+    return np.stack(maps, -1)
 
 
 def test_the_spectral_penalty_is_the_largest_singular_value(rng):
@@ -203,7 +243,11 @@ def test_weights_of_a_bent_posterior_integrate_to_the_exact_likelihood():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [{}, {"groups": (1,), "outer_cells": (1, 2), "channels": 16}, {"flows": 2}],
+    [
+        {"window": 3},
+        {"groups": (1,), "outer_cells": (1, 2), "channels": 16},
+        {"flows": 2},
+    ],
 )
 def test_every_weight_learns(options):
     model = restless(nvae(**options))
@@ -213,6 +257,24 @@ def test_every_weight_learns(options):
         loss = tf.add_n(model.losses)
     gradients = tape.gradient(loss, model.trainable_weights)
     assert all(np.abs(g).max() > 0 for g in gradients)
+
+
+def test_a_window_that_looks_at_one_place_is_none():
+    plain, wide = restless(nvae((2,))), nvae((2,), window=3)
+    x = BINARY[:4]
+    looks = {id(weight) for look in wide.looks for weight in look.weights}
+    others = [weight for weight in wide.weights if id(weight) not in looks]
+    for mine, theirs in zip(others, plain.weights, strict=True):
+        mine.assign(theirs)
+    for look in wide.looks:
+        kernel = np.zeros(look.kernel.shape, "float32")
+        kernel[1, 1] = np.eye(4)
+        look.kernel.assign(kernel)
+    for mine, theirs in zip(wide.encode(x), plain.encode(x)):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+    kernel[0, 0] = 1.0  # a neighbour's say
+    look.kernel.assign(kernel)
+    assert np.abs(wide.encode(x)[0] - plain.encode(x)[0]).max() > 0.01
 
 
 def test_group_rates_add_up():
@@ -367,6 +429,7 @@ def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
         ({"outer_cells": (1,) * 3}, "`channels` must be a multiple of 8"),
         ({"flows": -1}, "`flows` must be a whole number, or 0"),
         ({"cells": 0}, "`cells` must be at least 1"),
+        ({"window": 0}, "`window` must be at least 1"),
         ({"kind": "wide"}, "`kind` must be plain or depthwise"),
     ],
 )

@@ -74,7 +74,7 @@ def train(run: Run) -> None:
                 row = {"model": name, "normal": normal, "score": score, "auroc": area}
                 means = float(of_normal.mean()), float(of_odd.mean())
                 results.append({**row, "means": means})
-    write_json(run.folder / "results.json", results)
+            write_json(run.folder / "results.json", results)
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
     draw(scores).savefig(folder / "scores.png")
@@ -88,7 +88,7 @@ def fit(run: Run, model: zoo.LatentVariableModel, data: datasets.Dataset):
     if isinstance(model, zoo.BIVA):
         zoo.networks.initialise(model, next(iter(batches)))
     rate = keras.optimizers.schedules.CosineDecay(2e-3, run.epochs * steps, alpha=0.01)
-    model.compile(keras.optimizers.Adamax(rate))
+    model.compile(keras.optimizers.Adamax(rate), skip_non_finite=True)
     model.fit(batches, steps_per_epoch=steps, epochs=run.epochs, verbose=2)
     if isinstance(model, zoo.LadderVAE):
         zoo.evaluation.refresh_batch_norm(model, batches.take(steps))

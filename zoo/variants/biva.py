@@ -20,12 +20,13 @@ class BIVA(LatentVariableModel):
 
     Inference draws z^BU bottom-up, then z_L and z^TD top-down, i = L-1, ..., 1:
 
-        h_i = Block(h_{i-1}, z_{i-1}^BU),  h_0 = x
+        h_i = Blocks(h_{i-1}, z_{i-1}^BU),  h_0 = x
         q(z_i^BU|h_i),  q(z_L|h_L),  q(z_i^TD|h_i, d_i)
 
     The generative model hands every layer all that is above it:
 
-        d_i = Block(d_L, [d_{L-1}, z_{L-1}], ..., [d_{i+1}, z_{i+1}]),  d_L = Dense(z_L)
+        d_i = Blocks(d_L, [d_{L-1}, z_{L-1}], ..., [d_{i+1}, z_{i+1}])
+        d_L = Dense(z_L)
         p(z_L) = N(0, I),  p(z_i^BU|d_i),  p(z_i^TD|d_i),  p(x|d_0)
 
     All are diagonal normals. z_L is a vector, the others are maps. In lists of latents
@@ -43,6 +44,7 @@ class BIVA(LatentVariableModel):
         top_dim: number of dimensions of z_L.
         channels: of all deterministic maps.
         strides: how many times smaller h_1, ..., h_{L-1} are than the map below.
+        blocks: how many residual blocks each layer has, on either way; the paper has 3.
         **kwargs: as for `zoo.LatentVariableModel`.
 
     Raises:
@@ -65,6 +67,7 @@ class BIVA(LatentVariableModel):
         top_dim: int,
         channels: int = 32,
         strides: Sequence[int] = (2, 2),
+        blocks: int = 1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -77,6 +80,7 @@ class BIVA(LatentVariableModel):
         self.top_dim = top_dim
         self.channels = channels
         self.strides = tuple(strides)
+        self.blocks = blocks
         counts = {len(top_down_dims), len(bottom_up_dims), len(strides)}
         checks.require(
             len(counts) == 1 and 0 not in counts,
@@ -84,7 +88,7 @@ class BIVA(LatentVariableModel):
             "each layer below the top.",
             f"{self.top_down_dims=}, {self.bottom_up_dims=}, {self.strides=}",
         )
-        checks.at_least(1, top_dim=top_dim, channels=channels)
+        checks.at_least(1, top_dim=top_dim, channels=channels, blocks=blocks)
         checks.at_least(1, top_down_dims=min(top_down_dims), strides=min(strides))
         *size, image_channels = self.image_shape
         self.sizes = [tuple(size)]  # of the maps, from the image upwards
@@ -92,10 +96,12 @@ class BIVA(LatentVariableModel):
             self.sizes.append(tuple(math.ceil(s / stride) for s in self.sizes[-1]))
 
         # Lists are bottom first: layer i + 1 is at index i.
-        self.up = [block(channels, s) for s in (*self.strides, 1)]
+        first = [WeightNormConv2D(channels, 2 * s - 1, s) for s in (*self.strides, 1)]
+        self.up = [residual(blocks, conv) for conv in first]
         self.skips = [SkipConv2D(channels, s) for s in self.sizes]
-        self.down = [WeightNormBlock() for _ in self.strides]
-        self.both = [block(channels) for _ in self.strides]
+        self.down = [residual(blocks) for _ in self.strides]
+        first = [WeightNormConv2D(channels, 1) for _ in self.strides]
+        self.both = [residual(blocks, conv) for conv in first]
         self.bottom_up_posteriors = heads(self.bottom_up_dims)
         self.bottom_up_priors = heads(self.bottom_up_dims)
         self.top_down_posteriors = heads(self.top_down_dims)
@@ -182,10 +188,11 @@ class SkipConv2D(WeightNorm):
 
     def linear(self, maps, kernel):
         top, *others = tf.split(kernel, [m.shape[-1] for m in maps], axis=0)
-        y = tf.tensordot(maps[0], top, 1)
+        y = tf.cast(tf.tensordot(maps[0], top, 1), tf.float32)  # a sum of many
         for m, part in zip(maps[1:], others):
-            y = grow(y, m.shape[1:3]) + tf.tensordot(m, part, 1)
-        return grow(y, self.size)
+            part = tf.tensordot(m, part, 1)
+            y = grow(y, m.shape[1:3]) + tf.cast(part, tf.float32)
+        return tf.cast(grow(y, self.size), self.compute_dtype)
 
 
 def grow(m: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
@@ -196,10 +203,10 @@ def grow(m: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     return m[:, : size[0], : size[1]]
 
 
-def block(channels: int, strides: int = 1) -> keras.Sequential:
-    """A convolution that sees what its strides need, and a residual change."""
-    first = WeightNormConv2D(channels, 2 * strides - 1, strides)
-    return keras.Sequential([first, WeightNormBlock()])
+def residual(blocks: int, *first: keras.layers.Layer) -> keras.layers.Layer:
+    """A layer, if one is given, and residual blocks behind it."""
+    parts = [*first, *(WeightNormBlock() for _ in range(blocks))]
+    return keras.Sequential(parts) if len(parts) > 1 else parts[0]
 
 
 def join(maps: Sequence[tf.Tensor]) -> tf.Tensor:

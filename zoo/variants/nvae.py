@@ -46,9 +46,12 @@ class NVAE(LatentVariableModel):
             none for no such scales. Their channels halve from scale to scale.
         flows: steps of inverse autoregressive flow of each posterior; rates are then
             one-sample estimates.
+        window: side of the square of places of f_i that a posterior sees, 3 in the
+            paper, where it sees d_i so too. Above 1, a convolution without activation
+            to 2 `latent_dim` channels takes the place of f_i.
         kind: of the decoder's cells, "plain" or "depthwise"; see `zoo.networks.Cell`.
-        spectral: weight of the convolutions' `zoo.networks.SpectralPenalty`; 0 for
-            none.
+        spectral: weight of the convolutions' `zoo.networks.SpectralPenalty`, but for
+            those of each channel alone; 0 for none.
         **kwargs: as for `zoo.LatentVariableModel`.
 
     Raises:
@@ -71,6 +74,7 @@ class NVAE(LatentVariableModel):
         cells: int = 2,
         outer_cells: Sequence[int] = (),
         flows: int = 0,
+        window: int = 1,
         kind: str = "depthwise",
         spectral: float = 0.0,
         **kwargs,
@@ -85,11 +89,12 @@ class NVAE(LatentVariableModel):
         self.cells = cells
         self.outer_cells = tuple(outer_cells)
         self.flows = flows
+        self.window = window
         self.kind = kind
         self.spectral = spectral
         *size, image_channels = self.image_shape
         checks.at_least(1, groups=min(self.groups, default=0), latent_dim=latent_dim)
-        checks.at_least(1, channels=channels, cells=cells)
+        checks.at_least(1, channels=channels, cells=cells, window=window)
         checks.not_negative(spectral=spectral)
         whole = isinstance(flows, int) and flows >= 0 and flows is not True
         checks.require(whole, "`flows` must be a whole number, or 0.", f"{flows=}")
@@ -109,6 +114,9 @@ class NVAE(LatentVariableModel):
         held = SpectralPenalty(spectral) if spectral else None
         strides = [2 if halved else None for halved in halving]
         self.up = [tower(w, cells, held, s) for w, s in zip(widths, strides)]
+        options = {"padding": "same", "kernel_regularizer": held}
+        looks = [2 * latent_dim] * len(widths) if window > 1 else []
+        self.looks = [Conv2D(width, window, **options) for width in looks]
         self.posteriors = [ResidualNormal(latent_dim) for _ in widths]
         self.bent = [MapIAF(latent_dim, flows) for _ in widths] if flows else []
         self.priors = [ResidualNormal(latent_dim) for _ in widths[:-1]]
@@ -139,7 +147,7 @@ class NVAE(LatentVariableModel):
         return self.image_shape
 
     def features(self, x, given):
-        """f_1, ..., f_L: maps `[B, h, w, C]` of the groups' scales."""
+        """f_1, ..., f_L, or what `window` makes of them: maps of the groups' scales."""
         maps = []
         if any(map(any, self.padding)):
             x = tf.pad(x, [(0, 0), *self.padding, (0, 0)])
@@ -148,7 +156,7 @@ class NVAE(LatentVariableModel):
         for network in self.up:
             x = network(x)
             maps.append(x)
-        return maps
+        return [look(m) for look, m in zip(self.looks, maps)] if self.looks else maps
 
     def walk(self, draw, features=None, given=None):
         d = tf.repeat(tf.convert_to_tensor(self.top)[None], draw.rows, axis=0)
