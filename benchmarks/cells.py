@@ -1,7 +1,8 @@
 """NVAE with the paper's depthwise cells and with plain ones, trained equally long.
 
 Both take turns of 50 steps until each has had its minutes, and are judged on validation
-images: which cells make the better model of an hour on this machine?
+images: which cells make the better model in a given time on this machine? The 50 steps
+before, in which TensorFlow compiles, are not counted.
 
 python -m benchmarks.cells
 """
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def build(kind: str) -> zoo.NVAE:
-    """The model of `nvae_mnist`, with cells of a kind."""
+    """The networks of `nvae_mnist`, with cells of a kind."""
     keras.utils.set_random_seed(0)
     options = {"groups": (3, 2), "latent_dim": 4, "channels": 16, "cells": 1}
     model = zoo.NVAE((28, 28, 1), kind=kind, **options)

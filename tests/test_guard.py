@@ -180,6 +180,15 @@ def test_a_loss_scale_goes_down_and_its_skipped_steps_are_counted():
     np.testing.assert_allclose(*norms, rtol=0.02)  # half precision, of the same loss
 
 
+def test_what_a_loss_scale_leaves_out_is_counted_unasked():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = build()
+    model.compile(configs.optimizer(), jit_compile=False)
+    logs = model.train_on_batch(BAD[1], return_dict=True)
+    assert logs["skipped_steps"] == 1
+    assert "skip_non_finite" not in model.get_compile_config()
+
+
 @pytest.mark.slow
 def test_a_keras_file_keeps_it(tmp_path):
     model = guarded(configs.optimizer())

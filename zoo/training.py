@@ -119,7 +119,8 @@ class Trainer(internals.PipelineUser):
         where a callback of yours listens to batches or a `PyDataset` prepares them, and
         for several devices.
         `skip_non_finite=True` leaves out the steps whose gradients are not finite, and
-        adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`.
+        adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`. A loss
+        scale leaves them out anyway: then they are always counted, on one device.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         for name, value in ("loss", loss), ("loss_weights", kwargs.get("loss_weights")):
@@ -140,13 +141,14 @@ class Trainer(internals.PipelineUser):
             alone = steps_per_execution == 1 or not self._on_several_devices()
             checks.require(alone, wanted, f"{steps_per_execution=}")
         self._auto_steps = auto
+        own = type(self).train_step is Trainer.train_step
+        can_skip = own and not self._on_several_devices()
         if skip_non_finite:
-            own = type(self).train_step is Trainer.train_step
             wanted = "`skip_non_finite` needs one device and the zoo's `train_step`."
             received = f"{self.distribute_strategy.num_replicas_in_sync} devices, "
             received += f"{type(self).train_step.__qualname__}"
-            checks.require(own and not self._on_several_devices(), wanted, received)
-        self._guard = Guard() if skip_non_finite else None
+            checks.require(can_skip, wanted, received)
+        self._skips = skip_non_finite
         if auto:
             one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
             steps_per_execution = 1 if one_by_one else MOST_STEPS
@@ -156,6 +158,8 @@ class Trainer(internals.PipelineUser):
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if "mixed_float16" in policies and not scaled:
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+            scaled = True
+        self._guard = Guard() if skip_non_finite or (scaled and can_skip) else None
         # Variables that appear while a step is traced make TensorFlow trace it twice.
         self.optimizer.build(self.trainable_variables)
 
@@ -166,7 +170,7 @@ class Trainer(internals.PipelineUser):
         config = super().get_compile_config()
         if config and self._auto_steps:
             config["steps_per_execution"] = "auto"
-        if config and self._guard is not None:
+        if config and self._skips:
             config["skip_non_finite"] = True
         return config
 
