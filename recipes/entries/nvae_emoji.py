@@ -14,7 +14,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 100
+EPOCHS = 90
 
 
 def train(run: Run) -> None:
