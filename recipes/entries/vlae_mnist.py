@@ -27,6 +27,6 @@ def train(run: Run) -> None:
         objective=zoo.objectives.ELBO(warm_up),
         seed=run.seed,
     )
-    vlae.compile(keras.optimizers.Adam(1e-3))
+    vlae.compile(keras.optimizers.Adam(1e-3), skip_non_finite=True)
     vlae = run.fit(vlae, data, batch_size=batch_size, binarise=True)
     publish.publish(run, vlae, data, about=__doc__, binarise=True)
