@@ -88,8 +88,11 @@ def linear(layer, y):
     kernel = g * v / np.sqrt((v**2).sum(tuple(range(v.ndim - 1))))
     if v.ndim == 2:
         return y @ kernel + b
-    side, strides = layer.kernel_size, layer.strides
-    padding = [(0, 0)]
+    return convolve(y, kernel, layer.strides) + b
+
+
+def convolve(y, kernel, strides=1):
+    side, padding = len(kernel), [(0, 0)]
     for size in y.shape[1:3]:
         total = max((-(-size // strides) - 1) * strides + side - size, 0)
         padding.append((total // 2, total - total // 2))
@@ -98,7 +101,7 @@ def linear(layer, y):
         signal.correlate(y, kernel[None, ..., c], "valid")[..., 0]
         for c in range(kernel.shape[-1])
     ]
-    return np.stack(maps, -1)[:, ::strides, ::strides] + b
+    return np.stack(maps, -1)[:, ::strides, ::strides]
 
 
 def residuals(changes, y):
@@ -195,15 +198,8 @@ class At(Draw):
         return z, bounds.log_prob(distribution, z)
 
 
-PARTS = (
-    "up",
-    "skips",
-    "down",
-    "both",
-    "top_down_posteriors",
-    "top_down_priors",
-    "pixels",
-)
+PARTS = ["up", "skips", "down", "both", "pixels"]
+PARTS += ["top_down_posteriors", "top_down_priors"]
 
 
 def test_without_a_bottom_up_path_it_is_the_plain_hierarchy(rng):
@@ -216,7 +212,7 @@ def test_without_a_bottom_up_path_it_is_the_plain_hierarchy(rng):
     pairs.append((None, whole.top_posterior, plain.top_posterior))
     for name in PARTS:
         both = zip(getattr(whole, name), getattr(plain, name), strict=True)
-        pairs += [((name, i), *parts) for i, parts in enumerate(both)]
+        pairs += [((name, i), *pair) for i, pair in enumerate(both)]
     for place, part, copy in pairs:
         for weight, other in zip(part.weights, copy.weights, strict=True):
             value = weight.numpy()
@@ -236,9 +232,9 @@ def test_without_a_bottom_up_path_it_is_the_plain_hierarchy(rng):
         image = model.likelihood(model.walk(draw, model.features(x, {}), {}), {}).mean()
         latents = dict(zip(model.latent_fields, draw.latents, strict=True))
         of_top_down = [latents[name] for name in names if "bu" not in name]
-        pairs = [(la.posterior, la.prior) for la in of_top_down]
-        found.append([image, *(p.mean() for p in sum(pairs, ()))])
-        found[-1] += [p.variance() for p in sum(pairs, ())]
+        normals = [p for la in of_top_down for p in (la.posterior, la.prior)]
+        moments = [m for p in normals for m in (p.mean(), p.variance())]
+        found.append([image, *moments])
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 

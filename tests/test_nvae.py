@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import signal, special
+from scipy import special
 from tensorflow_probability import distributions as tfd
 
 import zoo
@@ -18,6 +18,7 @@ from tests.configs import (
     shapes,
     vq_vae,
 )
+from tests.test_biva import convolve
 from zoo import internals
 from zoo.draws import Given, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
@@ -99,10 +100,10 @@ def test_a_cell_is_numpys(kind, rng):
         norm.moving_variance.assign(rng.uniform(0.5, 2, norm.moving_variance.shape))
     f = np.float64(y)
     if kind == "depthwise":
-        f = convolve(convolutions.pop(0), normalise(norms.pop(0), f))
+        f = applied(convolutions.pop(0), normalise(norms.pop(0), f))
     for norm, convolution in zip(norms, convolutions):
         f = normalise(norm, f)
-        f = convolve(convolution, f * special.expit(f))
+        f = applied(convolution, f * special.expit(f))
     if kind == "depthwise":
         f = normalise(norms[-1], f)
     f = cell.parts[-1](tf.cast(f, tf.float32))  # squeeze-excitation, tested above
@@ -114,18 +115,14 @@ def normalise(norm, y):
     return gamma * (y - mean) / np.sqrt(variance + norm.epsilon) + beta
 
 
-def convolve(layer, y):
-    """By SciPy, all channels into each one, or each channel alone."""
+def applied(layer, y):
+    """All channels into each one, or each channel alone."""
     kernel = np.float64(layer.kernel)
-    alone = isinstance(layer, keras.layers.DepthwiseConv2D)
-    reach = len(kernel) // 2
-    y = np.pad(y, [(0, 0), (reach, reach), (reach, reach), (0, 0)])
-    maps = []
-    for c in range(kernel.shape[2 if alone else 3]):
-        seen = y[..., [c]] if alone else y
-        window = kernel[:, :, [c], 0] if alone else kernel[..., c]
-        maps.append(signal.correlate(seen, window[None], "valid")[..., 0])
-    return np.stack(maps, -1)
+    if not isinstance(layer, keras.layers.DepthwiseConv2D):
+        return convolve(y, kernel)
+    channels = range(kernel.shape[2])
+    alone = [convolve(y[..., [c]], kernel[:, :, [c]]) for c in channels]
+    return np.concatenate(alone, -1)
 
 
 def test_the_spectral_penalty_is_the_largest_singular_value(rng):

@@ -12,8 +12,8 @@ from pathlib import Path
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 GRAPH, FINGERPRINT = "saved_model.pb", "fingerprint.pb"
-RUN = "PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile"
-RUN += "If", "StatelessIf", "Case", "StatelessCase"  # functions
+CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+RUN = CALLS | {f"{s}{op}" for s in ("", "Stateless") for op in ("While", "If", "Case")}
 
 
 def shorten_names(folder: Path) -> None:
