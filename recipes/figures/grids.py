@@ -157,9 +157,8 @@ def as_array(figure: Figure) -> np.ndarray:
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Writes a PNG of grey levels or of 256 colours, of half the bytes or less."""
+    """Writes a PNG; without colours it is one of grey levels, of half the bytes."""
     picture = Image.fromarray(as_array(figure)).convert("RGB")
     grey = picture.convert("L")
     colourless = np.array_equal(grey.convert("RGB"), picture)
-    few = grey if colourless else picture.quantize(256, dither=Image.Dither.NONE)
-    few.save(file, optimize=True)
+    (grey if colourless else picture).save(file, optimize=True)
