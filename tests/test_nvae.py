@@ -24,6 +24,7 @@ from zoo.draws import Given, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.heads.residual_normal import soft_clip
 from zoo.networks import Cell, SpectralPenalty, SqueezeExcitation
+from zoo.networks.cells import MapNormalization
 from zoo.objectives import ELBO, BalancedELBO
 
 
@@ -108,6 +109,27 @@ def test_a_cell_is_numpys(kind, rng):
         f = normalise(norms[-1], f)
     f = cell.parts[-1](tf.cast(f, tf.float32))  # squeeze-excitation, tested above
     np.testing.assert_allclose(cell(y), y + 0.1 * f, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(16, 6, 5, 4), (2, 1, 1, 4)], ids=str)
+def test_maps_are_normalised_in_training_as_by_keras(shape, rng):
+    y = tf.constant(1 + 2 * rng.normal(size=shape), tf.float32)
+    weigh = tf.constant(rng.normal(size=shape), tf.float32)
+    weights = [rng.uniform(0.5, 2, shape[-1]) for _ in range(4)]
+
+    def trained(kind):
+        norm = kind(momentum=0.9)
+        norm.build(shape)
+        norm.set_weights(weights)
+        with tf.GradientTape() as tape:
+            tape.watch(y)
+            out = norm(y, training=True)
+            loss = tf.reduce_sum(weigh * tf.sin(out))
+        return out, *tape.gradient(loss, [y, norm.gamma, norm.beta]), *norm.weights
+
+    pairs = zip(trained(MapNormalization), trained(keras.layers.BatchNormalization))
+    for own, keras_own in pairs:
+        np.testing.assert_allclose(own, keras_own, rtol=1e-4, atol=1e-5)  # rounding
 
 
 def normalise(norm, y):

@@ -72,6 +72,18 @@ def test_optimizer_state_is_not_shipped(entry):
     assert (path / presets.WEIGHTS).stat().st_size == size
 
 
+def test_weights_are_kept_in_fewer_bytes_and_to_the_bit(entry, tmp_path):
+    model, path = entry
+    file, plain = path / "model.weights.h5", tmp_path / "plain.weights.h5"
+    model.save_weights(plain)
+    assert file.stat().st_size < 0.9 * plain.stat().st_size
+    for kept, weight in zip(zoo.load(path).weights, model.weights, strict=True):
+        np.testing.assert_array_equal(kept, weight)
+    first = file.read_bytes()
+    model.save_to_preset(path)
+    assert file.read_bytes() == first
+
+
 def test_saving_again_replaces_and_leaves_nothing_behind(entry):
     model, path = entry
     before = sorted(file.name for file in path.iterdir())

@@ -527,7 +527,7 @@ def test_a_grid_takes_images_as_they_are_loaded():
         figures.grid(images)
 
 
-def test_grey_pictures_are_kept_to_the_level_in_half_the_bytes(tmp_path):
+def test_grey_pictures_are_kept_to_the_level_and_plots_to_256_colours(tmp_path):
     rows = list(configs.BINARY[:20].reshape(2, 10, *configs.BINARY.shape[1:]))
     figure = figures.grid(rows, ["a", "b"])
     figures.save(figure, tmp_path / "grey.png")
@@ -538,7 +538,17 @@ def test_grey_pictures_are_kept_to_the_level_in_half_the_bytes(tmp_path):
     figure.axes[0].set_title("red", color="red")
     figures.save(figure, tmp_path / "red.png")
     with Image.open(tmp_path / "red.png") as picture:
-        assert picture.mode == "RGB"
+        assert picture.mode == "P"
+        shown = np.asarray(picture.convert("RGBA"), float)
+    off = np.abs(shown - figures.as_array(figure))
+    assert off.mean() < 0.1  # of 255
+    assert off.max() < 16
+    rows = np.random.default_rng(0).uniform(size=(1, 10, 32, 32, 3))
+    figure = figures.grid(list(rows))
+    figures.save(figure, tmp_path / "colours.png")
+    with Image.open(tmp_path / "colours.png") as picture:
+        shown = np.asarray(picture.convert("RGBA"))
+    np.testing.assert_array_equal(shown, figures.as_array(figure))
 
 
 def test_an_interpolation_goes_from_image_to_image():

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 import zoo
 from tests import configs, small_models
 from tests.configs import assert_same_variables, snapshot
+from zoo import training
 from zoo.draws import Sample, seed_words
 from zoo.objectives import ELBO, IWELBO
 
@@ -105,6 +106,25 @@ def test_several_steps_are_executed_at_once_but_no_more_than_asked(
     vae.fit(batches, steps_per_epoch=steps_per_epoch, verbose=0)
     assert vae.steps_per_execution == chosen
     assert vae.step == (steps_per_epoch or 4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="concerns the CPU alone"
+)
+def test_convolutional_models_of_many_weights_take_one_step_at_a_time(
+    digits, monkeypatch
+):
+    batches = tf.data.Dataset.from_tensor_slices(digits).batch(16)
+    chosen = []
+    for most in (1000, 1):
+        monkeypatch.setattr(training, "MANY_WEIGHTS", most)
+        model = configs.build(networks="conv")
+        model.compile("adam")
+        model.fit(batches, verbose=0)
+        assert model.step == 4
+        chosen.append(model.steps_per_execution)
+    assert chosen == [training.MOST_STEPS, 1]
 
 
 @pytest.mark.slow

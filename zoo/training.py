@@ -14,9 +14,12 @@ import tensorflow as tf
 
 from zoo import checks, internals
 from zoo.guard import Guard
-from zoo.steps import compiled_steps, takes
+from zoo.steps import compiled_steps, single_step, takes
 
 MOST_STEPS = 20  # of training in one execution, where Keras asks for no other number
+# A convolutional model of more weights than these is long in the making on a CPU, half
+# as long again as a loop of steps; and its steps are so long that a loop saves nothing.
+MANY_WEIGHTS = 100
 
 
 class Trainer(internals.PipelineUser):
@@ -45,8 +48,7 @@ class Trainer(internals.PipelineUser):
         callbacks = kwargs.get("callbacks")
         own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks or []))
         one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
-        one_by_one |= any(map(_listens_to_batches, own))
-        one_by_one |= self._on_several_devices()
+        one_by_one |= any(map(_listens_to_batches, own)) or self._steps_alone()
         lengths = {k: kwargs.get(k) for k in ("steps_per_epoch", "validation_steps")}
         steps = self._whole_executions(1 if one_by_one else MOST_STEPS, **lengths)
         if steps != self.steps_per_execution:
@@ -116,8 +118,9 @@ class Trainer(internals.PipelineUser):
         TensorFlow's own kernels are mostly faster, and for several devices, whose
         steps XLA cannot compile.
         `steps_per_execution="auto"` means up to twenty, all in memory at a time, or one
-        where a callback of yours listens to batches or a `PyDataset` prepares them, and
-        for several devices.
+        where a callback of yours listens to batches or a `PyDataset` prepares them, for
+        several devices, and for convolutional models of more than a hundred weights on
+        a CPU, which so start sooner.
         `skip_non_finite=True` leaves out the steps whose gradients are not finite, and
         adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`. A loss
         scale leaves them out anyway: then they are always counted, on one device.
@@ -150,7 +153,7 @@ class Trainer(internals.PipelineUser):
             checks.require(can_skip, wanted, received)
         self._skips = skip_non_finite
         if auto:
-            one_by_one = kwargs.get("run_eagerly") or self._on_several_devices()
+            one_by_one = kwargs.get("run_eagerly") or self._steps_alone()
             steps_per_execution = 1 if one_by_one else MOST_STEPS
         internals.forget_metrics(self)
         super().compile(optimizer, steps_per_execution=steps_per_execution, **kwargs)
@@ -188,16 +191,24 @@ class Trainer(internals.PipelineUser):
         """As in Keras, but on one device XLA gets all steps of an execution at once.
 
         `train_step` must then return a structure of scalars. Convolutions on a CPU are
-        left out: within a loop XLA takes ten times as long for them.
+        left out: within a loop XLA takes ten times as long for them. A single step
+        without XLA is one graph.
         """
         if self.train_function is None or force:
             super().make_train_function(force=True)
-            several = self.steps_per_execution > 1
+            own, several = None, self.steps_per_execution > 1
             if self.jit_compile and several and not (_on_cpu() and self._convolves()):
-                each_step = self.train_function
-                together = compiled_steps(self.train_step, self.steps_per_execution)
+                own = compiled_steps(self.train_step, self.steps_per_execution)
+            alone = not (self.jit_compile or several or self.run_eagerly)
+            if alone and not self._on_several_devices():
+                rewrite = not (
+                    self._slow_to_start() and self.compute_dtype == "float32"
+                )
+                own = single_step(self.train_step, rewrite)
+            if own is not None:
+                keras_own = self.train_function
                 self.train_function = lambda iterator: (
-                    together if takes(iterator) else each_step
+                    own if takes(iterator) else keras_own
                 )(iterator)
         return self.train_function
 
@@ -241,6 +252,14 @@ class Trainer(internals.PipelineUser):
 
     def _on_several_devices(self) -> bool:
         return self.distribute_strategy.num_replicas_in_sync > 1
+
+    def _steps_alone(self) -> bool:
+        return self._slow_to_start() or self._on_several_devices()
+
+    def _slow_to_start(self) -> bool:
+        """Whether the graph takes so long to make that steps should not wait for it."""
+        many = len(self.trainable_variables) > MANY_WEIGHTS
+        return many and _on_cpu() and self._convolves()
 
     def _convolves(self) -> bool:
         return any("Conv" in type(x).__name__ for x in internals.layers_of(self))

@@ -12,6 +12,10 @@ from PIL import Image
 import zoo
 import zoo.evaluation
 
+PLOT = (
+    10_000  # colours at most; ours have two thousand, samples of emoji ten times that
+)
+
 
 def grid(
     rows: Sequence[np.ndarray],
@@ -157,8 +161,16 @@ def as_array(figure: Figure) -> np.ndarray:
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Writes a PNG; without colours it is one of grey levels, of half the bytes."""
+    """Writes a PNG; grey ones and plots take half the bytes.
+
+    A plot has a few colours and their mixtures with the background, which the nearest
+    of 256 colours replace; images in colour keep theirs.
+    """
     picture = Image.fromarray(as_array(figure)).convert("RGB")
     grey = picture.convert("L")
     colourless = np.array_equal(grey.convert("RGB"), picture)
-    (grey if colourless else picture).save(file, optimize=True)
+    if colourless:
+        picture = grey
+    elif picture.getcolors(PLOT):
+        picture = picture.quantize(256, kmeans=1, dither=Image.Dither.NONE)
+    picture.save(file, optimize=True)
