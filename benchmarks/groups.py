@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 import zoo
 from recipes import paper_sizes
 
-GROUPS, SHAPE, BATCH_SIZE, STEPS = (2, 5, 10, 20, 30), (32, 32, 1), 16, 20
-EPOCHS = 4  # each one execution of all steps, as the default is for up to twenty
+GROUPS, SHAPE, BATCH_SIZE = (2, 5, 10, 20, 30), (32, 32, 1), 16
+STEPS, EPOCHS = 5, 4
 PICTURE = Path(__file__).with_name("groups.png")
 
 

@@ -1,6 +1,8 @@
-"""VAE with a RealNVP prior of six couplings, otherwise as normal_prior_vae_mnist.
+"""conv_vae_mnist under a RealNVP prior of six couplings, for as many epochs.
 
-The prior starts as the standard normal and learns where the codes go.
+The prior starts as the standard normal and learns where the codes go. Published on the
+static binarisation, not to be compared with this one: 81.24 nats with two layers of
+latents under a VampPrior (5000 importance samples; Tomczak & Welling, 2018, table 1).
 """
 
 import keras
@@ -9,11 +11,11 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 30
+EPOCHS = 128
 
 
 def train(run: Run) -> None:
-    shape, latent_dim, batch_size = (28, 28, 1), 40, 100
+    shape, latent_dim, batch_size = (28, 28, 1), 32, 128
     prior = zoo.FlowPrior(
         latent_dim, layers=6, units=128
     )  # its weights are drawn first
@@ -23,8 +25,8 @@ def train(run: Run) -> None:
     # a warm-up they stay so.
     warm_up = zoo.schedules.Linear(0.0, 1.0, steps=steps // 5)
     vae = zoo.VAE(
-        zoo.networks.dense_encoder(shape, (300, 300)),
-        zoo.networks.dense_decoder(latent_dim, shape, (300, 300)),
+        zoo.networks.residual_encoder(shape),
+        zoo.networks.residual_decoder(latent_dim, shape),
         latent_dim,
         prior=prior,
         objective=zoo.objectives.ELBO(beta=warm_up),
