@@ -44,6 +44,9 @@ PUBLISHED = {
         81.84, 5000, "Sonderby et al., 2016, after fine-tuning"
     ),
     "conv_vae_mnist": Published(81.08, 128, "Kingma et al., 2016, a larger network"),
+    "flow_prior_vae_mnist": Published(
+        81.24, 5000, "Tomczak & Welling, 2018, two layers of latents under a VampPrior"
+    ),
     "iaf_vae_mnist": Published(
         79.77, 128, "Kingma et al., 2016, larger convolutional networks"
     ),

@@ -1,5 +1,6 @@
 """NVAE: its parts against NumPy, its walk by hand and against quadrature."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from zoo.draws import Given, Sample, seed_words
 from zoo.heads.diagonal_normal import diagonal_normal
 from zoo.heads.residual_normal import soft_clip
 from zoo.networks import Cell, SpectralPenalty, SqueezeExcitation
-from zoo.networks.cells import MapNormalization
+from zoo.networks.cells import BatchNormalization
 from zoo.objectives import ELBO, BalancedELBO
 
 
@@ -127,9 +128,19 @@ def test_maps_are_normalised_in_training_as_by_keras(shape, rng):
             loss = tf.reduce_sum(weigh * tf.sin(out))
         return out, *tape.gradient(loss, [y, norm.gamma, norm.beta]), *norm.weights
 
-    pairs = zip(trained(MapNormalization), trained(keras.layers.BatchNormalization))
+    pairs = zip(trained(BatchNormalization), trained(keras.layers.BatchNormalization))
     for own, keras_own in pairs:
         np.testing.assert_allclose(own, keras_own, rtol=1e-4, atol=1e-5)  # rounding
+
+
+def test_weights_of_maps_are_filed_under_keras_names(tmp_path):
+    model = keras.Sequential([keras.Input((4, 4, 4)), Cell("plain")])
+    file = tmp_path / "cell.weights.h5"
+    model.save_weights(file)
+    with h5py.File(file) as content:
+        parts = set(content["layers/cell/parts"])
+    names = {"batch_normalization", "batch_normalization_1", "activation", "conv2d"}
+    assert names < parts
 
 
 def normalise(norm, y):

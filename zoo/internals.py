@@ -30,6 +30,24 @@ def eagerly():
         tf.config.run_functions_eagerly(before)
 
 
+@contextlib.contextmanager
+def graphs_as_they_are():
+    """Functions run within as they were traced: TensorFlow does not rewrite them.
+
+    Nothing happens where somebody has asked for an option of the rewriting. Another
+    thread that meanwhile runs its first function goes on with graphs as they are.
+    """
+    options = tf.config.optimizer
+    if any(options.get_experimental_options().values()):
+        yield
+        return
+    options.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"disable_meta_optimizer": False})
+
+
 def forget_metrics(model: keras.Model) -> None:
     """A model compiled anew has no metrics from before, which Keras keeps."""
     model._compile_metrics = None

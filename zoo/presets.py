@@ -10,7 +10,6 @@ The folder is the registry: an entry is whatever holds these three files.
 import difflib
 import hashlib
 import importlib.metadata
-import io
 import json
 import os
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import h5py
 import keras
+from h5py import h5f, h5g, h5p
 
 from zoo import checks
 
@@ -170,22 +170,32 @@ def _compress(file: Path) -> None:
     """Leaves a tenth of the bytes of an HDF5 file out, a third where arrays are small.
 
     Signs and exponents of weights are much alike; the order of `shuffle` puts them side
-    by side.
+    by side. Without times in it, the same weights make the same file.
     """
-    buffer, options = io.BytesIO(), {"shuffle": True, "compression": "gzip"}
-    with h5py.File(file) as old, h5py.File(buffer, "w", libver="latest") as new:
+    packed, options = file.with_name("packed"), {"shuffle": True, "compression": "gzip"}
+    file_options = h5p.create(h5p.FILE_CREATE)
+    group_options = h5p.create(h5p.GROUP_CREATE)
+    for kind in file_options, group_options:
+        kind.set_obj_track_times(False)
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
+    name = os.fsencode(packed)
+    opened = h5f.create(name, h5f.ACC_TRUNC, file_options, access)
+    with h5py.File(file) as old, h5py.File(opened) as new:
         new.attrs.update(old.attrs)
 
         def copy(name, item):
-            if isinstance(item, h5py.Dataset):
-                packed = options if item.nbytes > 4096 else {}  # which takes room too
-                copied = new.create_dataset(name, data=item[()], **packed)
+            if isinstance(item, h5py.Group):
+                made = h5g.create(new.id, name.encode(), gcpl=group_options)
+                copied = h5py.Group(made)
             else:
-                copied = new.require_group(name)
+                small = item.nbytes < 4096  # and packing takes room too
+                packing = {} if small else options
+                copied = new.create_dataset(name, data=item[()], **packing)
             copied.attrs.update(item.attrs)
 
         old.visititems(copy)
-    file.write_bytes(buffer.getvalue())
+    os.replace(packed, file)
 
 
 def _read_json(path: Path) -> dict:

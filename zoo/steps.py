@@ -1,9 +1,10 @@
 """Training steps as TensorFlow gets them: several as one program, or one alone."""
 
-import contextlib
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from zoo import internals
 
 
 def compiled_steps(train_step: Callable, most: int) -> Callable:
@@ -64,7 +65,7 @@ def single_step(train_step: Callable, rewrite: bool = True) -> Callable:
     step = _graph(lambda iterator: train_step(iterator.get_next()))
 
     def execute(iterator):
-        with _as_it_is():
+        with internals.graphs_as_they_are():
             return step(iterator)
 
     return step if rewrite else execute
@@ -76,18 +77,6 @@ def takes(iterator) -> bool:
         isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None
         for spec in tf.nest.flatten(iterator.element_spec)
     )
-
-
-@contextlib.contextmanager
-def _as_it_is():
-    """What runs here for the first time is not rewritten."""
-    options, name = tf.config.optimizer, "disable_meta_optimizer"
-    before = options.get_experimental_options().get(name, False)
-    options.set_experimental_options({name: True})
-    try:
-        yield
-    finally:
-        options.set_experimental_options({name: before})
 
 
 def _graph(function, **options):

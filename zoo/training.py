@@ -120,7 +120,7 @@ class Trainer(internals.PipelineUser):
         `steps_per_execution="auto"` means up to twenty, all in memory at a time, or one
         where a callback of yours listens to batches or a `PyDataset` prepares them, for
         several devices, and for convolutional models of more than a hundred weights on
-        a CPU, which so start sooner.
+        a CPU, which so start sooner; `evaluate` and `predict` take as many.
         `skip_non_finite=True` leaves out the steps whose gradients are not finite, and
         adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`. A loss
         scale leaves them out anyway: then they are always counted, on one device.
@@ -201,9 +201,10 @@ class Trainer(internals.PipelineUser):
                 own = compiled_steps(self.train_step, self.steps_per_execution)
             alone = not (self.jit_compile or several or self.run_eagerly)
             if alone and not self._on_several_devices():
-                rewrite = not (
-                    self._slow_to_start() and self.compute_dtype == "float32"
-                )
+                exact = {x.compute_dtype for x in internals.layers_of(self)} == {
+                    "float32"
+                }
+                rewrite = not (exact and self._slow_to_start())
                 own = single_step(self.train_step, rewrite)
             if own is not None:
                 keras_own = self.train_function

@@ -1,8 +1,9 @@
-"""conv_vae_mnist under a RealNVP prior of six couplings, for as many epochs.
+"""conv_vae_mnist under a RealNVP prior of six couplings, with a warm-up.
 
-The prior starts as the standard normal and learns where the codes go. Published on the
-static binarisation, not to be compared with this one: 81.24 nats with two layers of
-latents under a VampPrior (5000 importance samples; Tomczak & Welling, 2018, table 1).
+The prior starts as the standard normal and learns where the codes go. 128 epochs, with
+`--dtype mixed_bfloat16` where the processor has units for it. Published for two layers
+of latents under a VampPrior, of dense networks: test NLL 81.24 nats (5000 importance
+samples; Tomczak & Welling, 2018).
 """
 
 import keras

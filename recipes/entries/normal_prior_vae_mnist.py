@@ -1,6 +1,6 @@
 """VAE with a standard normal prior and a warm-up: the yardstick of the learned priors.
 
-Otherwise as flow_prior_vae_mnist and vamp_prior_vae_mnist.
+Otherwise as vamp_prior_vae_mnist.
 """
 
 import keras

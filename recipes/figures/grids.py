@@ -163,8 +163,8 @@ def as_array(figure: Figure) -> np.ndarray:
 def save(figure: Figure, file: Path) -> None:
     """Writes a PNG; grey ones and plots take half the bytes.
 
-    A plot has a few colours and their mixtures with the background, which the nearest
-    of 256 colours replace; images in colour keep theirs.
+    A plot has a few colours and their mixtures with the background, which 256 near ones
+    replace. Images in colour keep theirs, if they are more than `PLOT`.
     """
     picture = Image.fromarray(as_array(figure)).convert("RGB")
     grey = picture.convert("L")

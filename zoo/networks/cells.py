@@ -96,10 +96,11 @@ class Cell(layers.Layer):
         return shape
 
 
-class MapNormalization(layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` of maps, trained by TensorFlow's fused kernel.
+class BatchNormalization(layers.BatchNormalization):
+    """Keras' layer of the same name, for maps, trained by TensorFlow's fused kernel.
 
-    Outputs, gradients and moving statistics are Keras', in a third less time.
+    With Keras' defaults but for `momentum`, outputs, gradients and moving statistics
+    are Keras', in a third less time. So are its weights and their names in a file.
     """
 
     def call(self, x, training=None):
@@ -116,5 +117,5 @@ class MapNormalization(layers.BatchNormalization):
         return y
 
 
-def normalisation() -> MapNormalization:
-    return MapNormalization(momentum=0.95, dtype="float32")
+def normalisation() -> BatchNormalization:
+    return BatchNormalization(momentum=0.95, dtype="float32")
