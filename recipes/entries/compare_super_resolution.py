@@ -42,7 +42,7 @@ def train(run: Run) -> None:
             results.append({"data": name, "factor": factor, "model": kind, **values})
             low = given["low"][::SHOWN][:10]
             rows["bicubic"] = zoo.networks.bicubic(tf.constant(low), x.shape[1:3])
-            rows[kind] = model.sample(10, {"low": low}, seed=run.seed)
+            rows[kind] = model.sample(len(low), {"low": low}, seed=run.seed)
         figures.save(
             figures.grid(list(rows.values()), list(rows)), folder / f"{name}.png"
         )
