@@ -235,6 +235,7 @@ def test_wrong_addresses(url):
 
 def test_what_is_missing_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    monkeypatch.delitem(sys.modules, "zoo.client")
+    for name in ("zoo.client", "zoo.transports"):
+        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'vae-zoo\[serving\]'"):
         importlib.import_module("zoo.client")

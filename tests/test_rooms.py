@@ -12,8 +12,10 @@ PACKAGES = ("zoo", "recipes", "benchmarks")
 ROOMS = (  # of zoo/, from the first to the last
     (
         "bounds",
+        "callbacks",
         "checks",
         "devices",
+        "feeds",
         "guard",
         "internals",
         "parts",
@@ -42,7 +44,7 @@ ROOMS = (  # of zoo/, from the first to the last
     ),
     ("variants",),
     ("evaluation",),
-    ("client",),  # it knows a server, and no model
+    ("transports", "client"),  # it knows a server, and no model
 )
 
 

@@ -15,8 +15,9 @@ def compiled_steps(train_step: Callable, most: int) -> Callable:
     A batch of other shapes than the first one's, often an epoch's last, and all after
     it are trained on one by one.
 
-    The function returns the last batch's logs, also if the iterator ends early, and
-    raises `tf.errors.OutOfRangeError` if there is none; see `takes` for its iterators.
+    The function takes iterators that `zoo.feeds.is_plain` knows. It returns the last
+    batch's logs, also if the iterator ends early, and raises
+    `tf.errors.OutOfRangeError` if there is none.
     """
     step = _graph(train_step)
     step_alone = _graph(lambda batch: step(batch), jit_compile=True)
@@ -69,14 +70,6 @@ def single_step(train_step: Callable, rewrite: bool = True) -> Callable:
             return step(iterator)
 
     return step if rewrite else execute
-
-
-def takes(iterator) -> bool:
-    """Whether all parts of its batches are plain tensors, and it feeds one device."""
-    return isinstance(iterator, tf.data.Iterator) and all(
-        isinstance(spec, tf.TensorSpec) and spec.shape.rank is not None
-        for spec in tf.nest.flatten(iterator.element_spec)
-    )
 
 
 def _graph(function, **options):

@@ -13,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import checks, internals
+from zoo.callbacks import listens_to_batches, with_progress
+from zoo.feeds import is_endless, is_plain, untuned
 from zoo.guard import Guard
-from zoo.steps import compiled_steps, single_step, takes
+from zoo.steps import compiled_steps, single_step
 
 MOST_STEPS = 20  # of training in one execution, where Keras asks for no other number
 # A convolutional model of more weights than these is long in the making on a CPU, half
@@ -48,13 +50,13 @@ class Trainer(internals.PipelineUser):
         callbacks = kwargs.get("callbacks")
         own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks or []))
         one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
-        one_by_one |= any(map(_listens_to_batches, own)) or self._steps_alone()
+        one_by_one |= any(map(listens_to_batches, own)) or self._steps_alone()
         lengths = {k: kwargs.get(k) for k in ("steps_per_epoch", "validation_steps")}
         steps = self._whole_executions(1 if one_by_one else MOST_STEPS, **lengths)
         if steps != self.steps_per_execution:
             self._set_steps_per_execution(steps)
             self.train_function = None
-        kwargs["callbacks"] = _with_progress(callbacks)
+        kwargs["callbacks"] = with_progress(callbacks)
         self._fitting = True
         try:
             return super().fit(x, **kwargs)
@@ -68,7 +70,7 @@ class Trainer(internals.PipelineUser):
         self.check(x)
         self._check_y(x, kwargs.get("y"))
         inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
-        kwargs["callbacks"] = _with_progress(kwargs.get("callbacks"))
+        kwargs["callbacks"] = with_progress(kwargs.get("callbacks"))
         with self._executing(None if inside_fit else kwargs.get("steps")):
             return super().evaluate(x, **kwargs)
 
@@ -99,7 +101,7 @@ class Trainer(internals.PipelineUser):
         if not steps and all(isinstance(a, (np.ndarray, tf.Tensor)) for a in arrays):
             x = tf.data.Dataset.from_tensor_slices(x).batch(batch_size or 32)  # Keras'
             batch_size = None
-        x, callbacks = untuned(x), _with_progress(callbacks)
+        x, callbacks = untuned(x), with_progress(callbacks)
         with self._executing(steps):
             return super().predict(x, batch_size, verbose, steps, callbacks)
 
@@ -196,22 +198,26 @@ class Trainer(internals.PipelineUser):
         """
         if self.train_function is None or force:
             super().make_train_function(force=True)
-            own, several = None, self.steps_per_execution > 1
-            if self.jit_compile and several and not (_on_cpu() and self._convolves()):
-                own = compiled_steps(self.train_step, self.steps_per_execution)
-            alone = not (self.jit_compile or several or self.run_eagerly)
-            if alone and not self._on_several_devices():
-                exact = {x.compute_dtype for x in internals.layers_of(self)} == {
-                    "float32"
-                }
-                rewrite = not (exact and self._slow_to_start())
-                own = single_step(self.train_step, rewrite)
+            keras_own, own = self.train_function, self._own_train_function()
             if own is not None:
-                keras_own = self.train_function
                 self.train_function = lambda iterator: (
-                    own if takes(iterator) else keras_own
+                    own if is_plain(iterator) else keras_own
                 )(iterator)
         return self.train_function
+
+    def _own_train_function(self) -> Callable | None:
+        """One for plain tensors and one device, None where Keras' is as good."""
+        several = self.steps_per_execution > 1
+        if self.run_eagerly or self._on_several_devices():
+            return None
+        if self.jit_compile:
+            together = several and not (_on_cpu() and self._convolves())
+            steps = self.steps_per_execution
+            return compiled_steps(self.train_step, steps) if together else None
+        if several:
+            return None
+        low = any(x.compute_dtype != "float32" for x in internals.layers_of(self))
+        return single_step(self.train_step, rewrite=low or not self._slow_to_start())
 
     def pipeline(self, dataset):
         return untuned(dataset)
@@ -282,49 +288,6 @@ class Trainer(internals.PipelineUser):
             self.test_function = self.predict_function = None
 
 
-class Progress(keras.callbacks.ProgbarLogger):
-    """Keras' progress bar, which counts no further than there are batches.
-
-    Keras would count whole executions, 20 of 18 batches, and show a time below zero.
-    """
-
-    async_safe = True  # as Keras' own, which it need not wait for
-
-    def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(self._there(batch), logs)
-
-    def on_test_batch_end(self, batch, logs=None):
-        super().on_test_batch_end(self._there(batch), logs)
-
-    def on_predict_batch_end(self, batch, logs=None):
-        super().on_predict_batch_end(self._there(batch), logs)
-
-    def _there(self, batch):
-        return batch if self.target is None else min(batch, self.target - 1)
-
-
-def is_endless(dataset) -> bool:
-    """Whether it is a data set that is known to have no end."""
-    plain = isinstance(dataset, tf.data.Dataset)
-    return plain and bool(dataset.cardinality() == tf.data.INFINITE_CARDINALITY)
-
-
-def untuned(dataset):
-    """A data set whose iterators end at once: tf.data's autotuner is off.
-
-    The autotuner's thread sleeps up to as long as its iterator has lived, and often
-    misses the call to end, so that `fit` would wait. Without it, `tf.data.AUTOTUNE` in
-    a map means one call for each core, up to sixteen. What sets
-    `options.autotune.enabled` itself, or is no plain data set, is returned as it is.
-    """
-    plain = isinstance(dataset, tf.data.Dataset)
-    if not plain or dataset.options().autotune.enabled is not None:
-        return dataset
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
-
-
 def _by_name(method: Callable, args: tuple) -> dict:
     """Positional arguments of a method, those behind `self` and `x`, by their names."""
     return dict(zip(list(inspect.signature(method).parameters)[2:], args))
@@ -332,21 +295,3 @@ def _by_name(method: Callable, args: tuple) -> dict:
 
 def _on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")
-
-
-def _with_progress(callbacks):
-    """A user's callbacks and the progress bar, unless they have one of their own."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
-    several = keras.tree.flatten(callbacks) if callbacks else []
-    bars = [c for c in several if isinstance(c, keras.callbacks.ProgbarLogger)]
-    return several if bars else [*several, Progress()]
-
-
-def _listens_to_batches(callback) -> bool:
-    """Whether a callback, unless it is Keras' own, wants to hear of every batch."""
-    own, base = type(callback), keras.callbacks.Callback
-    hooks = [x for x in dir(base) if x.startswith(("on_batch_", "on_train_batch_"))]
-    if own.__module__.startswith("keras."):
-        return any(hook in vars(callback) for hook in hooks)  # as LambdaCallback has
-    return any(getattr(own, hook, None) is not getattr(base, hook) for hook in hooks)
