@@ -13,28 +13,24 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS, BATCH_SIZE, LATENT_DIM = 128, 128, 32
+EPOCHS = 128
 
 
-def build(seed: int, **options) -> zoo.VAE:
-    shape = (28, 28, 1)
+def build(seed: int) -> zoo.VAE:
+    shape, latent_dim = (28, 28, 1), 32
     return zoo.VAE(
         zoo.networks.residual_encoder(shape),
-        zoo.networks.residual_decoder(LATENT_DIM, shape),
-        latent_dim=LATENT_DIM,
+        zoo.networks.residual_decoder(latent_dim, shape),
+        latent_dim=latent_dim,
         seed=seed,
-        **options,
     )
 
 
 def train(run: Run) -> None:
-    finish(run, build(run.seed), datasets.load("mnist"), about=__doc__)
-
-
-def finish(run: Run, vae: zoo.VAE, data: datasets.Dataset, about: str) -> None:
-    """Trains and publishes."""
-    steps = run.epochs * datasets.steps_per_epoch(data.train, BATCH_SIZE)
+    data = datasets.load("mnist")
+    vae, batch_size = build(run.seed), 128
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
     vae.compile(keras.optimizers.Adam(learning_rate))
-    vae = run.fit(vae, data, batch_size=BATCH_SIZE, binarise=True)
-    publish.publish(run, vae, data, about=about, binarise=True)
+    vae = run.fit(vae, data, batch_size=batch_size, binarise=True)
+    publish.publish(run, vae, data, about=__doc__, binarise=True)

@@ -6,23 +6,34 @@ of latents under a VampPrior, of dense networks: test NLL 81.24 nats (5000 impor
 samples; Tomczak & Welling, 2018).
 """
 
+import keras
+
 import zoo
-from recipes import datasets
-from recipes.entries import conv_vae_mnist as conv
+from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = conv.EPOCHS
+EPOCHS = 128
 
 
 def train(run: Run) -> None:
+    shape, latent_dim, batch_size = (28, 28, 1), 32, 128
     prior = zoo.FlowPrior(
-        conv.LATENT_DIM, layers=6, units=128
-    )  # its weights come first
+        latent_dim, layers=6, units=128
+    )  # its weights are drawn first
     data = datasets.load("mnist")
-    steps = run.epochs * datasets.steps_per_epoch(data.train, conv.BATCH_SIZE)
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     # Under a learned prior it costs nothing at first to leave all codes alike; without
     # a warm-up they stay so.
     warm_up = zoo.schedules.Linear(0.0, 1.0, steps=steps // 5)
-    objective = zoo.objectives.ELBO(beta=warm_up)
-    vae = conv.build(run.seed, prior=prior, objective=objective)
-    conv.finish(run, vae, data, about=__doc__)
+    vae = zoo.VAE(
+        zoo.networks.residual_encoder(shape),
+        zoo.networks.residual_decoder(latent_dim, shape),
+        latent_dim,
+        prior=prior,
+        objective=zoo.objectives.ELBO(beta=warm_up),
+        seed=run.seed,
+    )
+    learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
+    vae.compile(keras.optimizers.Adam(learning_rate))
+    vae = run.fit(vae, data, batch_size=batch_size, binarise=True)
+    publish.publish(run, vae, data, about=__doc__, binarise=True)
