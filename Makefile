@@ -33,6 +33,7 @@ bench: $(READY) .peers/.ready  ## speed and memory, beside a peer too; 95 minute
 	$(BIN)/python -m benchmarks.groups
 	$(BIN)/python -m benchmarks.bfloat16
 	$(BIN)/python -m benchmarks.cells
+	$(BIN)/python -m benchmarks.precision
 
 .peers/.ready: benchmarks/requirements.txt
 	$(PYTHON) -m venv .peers

@@ -1,10 +1,11 @@
 """The card of an entry: what it is, what it is worth, how it was made."""
 
 import ast
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes.tables import shown
+from recipes.tables import draws_of, shown
 
 PICTURES, LIMITS = "## Pictures\n", "\n\n## Limits"  # the pictures stand between them
 
@@ -40,7 +41,8 @@ of other images say nothing about how natural they are.
 
 def card_of_numbers(name: str, about: str, metadata: dict) -> str:
     """The card of a training of which the numbers alone are kept."""
-    return f"# {name}\n\n{about.strip()}\n\n{facts(metadata)}\n"
+    numbers = {key: value for key, value in metadata.items() if key != "check"}
+    return f"# {name}\n\n{about.strip()}\n\n{facts(numbers)}\n"
 
 
 def docstring(recipe: Path) -> str:
@@ -51,34 +53,51 @@ def docstring(recipe: Path) -> str:
 def facts(metadata: dict) -> str:
     """Results with their protocol, how they were come by, and of what data."""
     metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
-    rows = "\n".join(
+    rows = [
         f"| {metric} | {shown(figure['value'])} | {figure['unit']} | "
         f"{figure['protocol']} |"
         for metric, figure in metrics.items()
-    )
-    precision = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
+    ]
+    if "check" in metadata:
+        (_, images), (name, value) = metadata["check"].items()
+        protocol = f"first {images} test images; a loaded entry gives it again"
+        rows.append(f"| {name} | {shown(value)} | nats | {protocol} |")
+    options = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
+    if "nll" in metrics and (draws := draws_of(metrics)).isdigit():
+        options += f" --samples {draws}"
+    libraries = {"Python": machine["python"], **metadata["libraries"]}
+    versions = ", ".join(" ".join(pair) for pair in libraries.items())
     binarised = "binarised" if data["binarise"] else "in [0, 1]"
+    split = ", ".join(f"{count:,} {part}" for part, count in data["split"].items())
     return f"""## Results
 | metric | value | unit | protocol |
 |---|---|---|---|
-{rows}
+{chr(10).join(rows)}
 
 ## Training
 `python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
---seed {metadata["seed"]}{precision}`: \
+--seed {metadata["seed"]}{options}`: \
 {metadata["seconds"]} s on {machine["cores"]} cores
-({machine["processor"]}), {metadata["parameters"]:,} parameters. Validation
-images were held out of the training set; the test set chose nothing.
+({machine["processor"]}), {metadata["parameters"]:,} parameters.
+{versions}.
 
 ## Data
-{data["source"]}, {binarised}; licence of the images: {data["licence"]}. Training images
-are drawn anew from their values at every step where they are binarised; validation
-and test images are drawn once, with a fixed seed."""
+{data["source"]}, {binarised}; {split} images.
+Validation images were held out of the training set; the test set chose nothing.
+Training images are drawn anew from their values at every step where they are
+binarised; validation and test images are drawn once, with a fixed seed.
+Licence of the images, and of the weights: {data["licence"]}.
+SHA-256 of the images: `{data["checksum"]}`."""
 
 
 def pictures(drawn: Sequence[Path]) -> str:
     """The files of an entry's pictures, as Markdown."""
     return "\n\n".join(f"![{file.stem}](figures/{file.name})" for file in drawn)
+
+
+def pictured(text: str) -> list[Path]:
+    """The files of the pictures that a card's text shows."""
+    return [Path(name) for name in re.findall(r"\]\(figures/(.+?)\)", text)]
 
 
 def show(drawn: Sequence[Path], text: str) -> str:

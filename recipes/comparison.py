@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator
 from rich.markup import escape
 from rich.table import Table
 
-from recipes.cards import card_of_numbers, docstring
+from recipes.cards import card, card_of_numbers, docstring, pictured
 from recipes.tables import draws_of
 
 ROOT = Path(__file__).parent.parent
@@ -187,21 +187,30 @@ def draw(rows: list[Row]) -> Figure:
 
 
 def update(rows: list[Row]) -> list[Path]:
-    """Writes the tables of the pages, the picture and cards of numbers anew."""
+    """Writes the tables of the pages, the picture and all cards anew."""
     texts = {PAGE: markdown(rows), README: of_published(rows)}
     for page, text in texts.items():
         before, rest = page.read_text().split(START)
         page.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")
     draw(rows).savefig(PICTURE, metadata={"Description": texts[PAGE]})
-    cards = cards_of_numbers()
-    for file, text in cards.items():
+    found = cards()
+    for file, text in found.items():
         file.write_text(text)
-    return [*texts, PICTURE, *cards]
+    return [*texts, PICTURE, *found]
 
 
-def cards_of_numbers() -> dict[Path, str]:
-    """The cards of trainings that have a recipe, but of which no model is kept."""
+def cards() -> dict[Path, str]:
+    """Of all entries, with the pictures that they have, and of trainings without one.
+
+    The latter if they have a recipe of their name.
+    """
     found = {}
+    for file in ROOT.glob("saved_models/*/metadata.json"):
+        record, name = json.loads(file.read_text()), file.parent.name
+        about = docstring(ROOT / "recipes" / "entries" / f"{record['recipe']}.py")
+        readme = file.with_name("README.md")
+        drawn = pictured(readme.read_text())
+        found[readme] = card(name, about, record, drawn)
     for file in ROOT.glob("recipes/results/*/metadata.json"):
         recipe = ROOT / "recipes" / "entries" / f"{file.parent.name}.py"
         if recipe.exists():

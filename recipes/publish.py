@@ -18,7 +18,9 @@ from recipes.cards import card, serving_note, show
 from recipes.runs import Run, evaluation_images, write_json
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
+SPLIT = "train", "validation", "test"
 RARITY_IMAGES = 10_000  # training images that `anomaly_score` compares with
+OF_LAYERS = "rate_", "active_units_"  # of one each: a card has them in one row
 UNITS = {"accuracy": "share of images", "perplexity": "codes"}  # others are in nats
 
 
@@ -60,6 +62,7 @@ def publish(
             "source": data.source,
             "licence": data.licence,
             "checksum": data.checksum,
+            "split": {part: len(getattr(data, part)) for part in SPLIT},
             "given": list(data.given(model, "test")),
         },
         "seed": run.seed,
@@ -181,7 +184,7 @@ def measure(
             metrics["bits_per_dim"] = figure(bits, "bits", many)
     layers = [rate for name, rate in info.items() if name.startswith("rate_")]
     for name, value in info.items():
-        if isinstance(value, float) and not name.startswith("rate_"):
+        if isinstance(value, float) and not name.startswith(OF_LAYERS):
             metrics[name] = figure(value, UNITS.get(name.split("_")[0], "nats"), one)
     if "active_units" in info:
         metrics["active_units"] = figure(

@@ -117,6 +117,9 @@ class Run:
         given = data.given(model, "validation")
         held_out = {"x": validation, **given} if given else validation
         pictured = {name: rows[:10] for name, rows in given.items()}
+        # One that may skip its steps says NaN until it has taken one; a whole epoch
+        # without is stopped by `Checkpoint`.
+        guarded = model.get_compile_config().get("skip_non_finite", False)
         if done < self.epochs:
             print("The first step is compiled, which takes seconds ...", flush=True)
         model.fit(
@@ -127,7 +130,7 @@ class Run:
             validation_data=tf.data.Dataset.from_tensor_slices(held_out).batch(500),
             validation_freq=every,
             callbacks=[
-                keras.callbacks.TerminateOnNaN(),
+                *([] if guarded else [keras.callbacks.TerminateOnNaN()]),
                 keras.callbacks.TensorBoard(self.folder / "logs", write_graph=False),
                 Pictures(self.folder / "logs", validation[:10], pictured, every),
                 checkpoint,
@@ -179,6 +182,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not np.isfinite(logs["loss"]):
+            self.model.stop_training = True
             return
         seconds = time.perf_counter() - self.started
         self.history.append({**logs, "seconds": seconds})

@@ -94,18 +94,18 @@ def test_a_model_is_traced_once_for_all_its_evaluations(vae, digits, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vae_mnist", "conv_vae_mnist"])
+@pytest.mark.parametrize("name", ["vae_mnist", "conv_vae_mnist", "ladder_vae_mnist"])
 def test_bfloat16_networks_give_a_trained_model_the_same_nll(name):
     model = zoo.load(name)
     half = evaluation.with_dtype(model, "mixed_bfloat16")
-    x = datasets.binarise(datasets.load("mnist").test[:200])
+    x = datasets.binarise(datasets.load("mnist").test[:1000])
     expected, found = (
         evaluation.log_prob(m, x, num_importance_samples=10, verbose=0)
         for m in (model, half)
     )
     assert half.decoder.compute_dtype == "bfloat16"
     assert found.dtype == "float32"
-    # A difference has a deviation of 0.06 to 0.07 nats, so their mean one of 0.005.
+    # A difference has a deviation of 0.06 to 0.07 nats, so their mean one of 0.002.
     assert 0 < abs(found.mean() - expected.mean()) < 0.02
 
 

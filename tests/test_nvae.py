@@ -1,5 +1,7 @@
 """NVAE: its parts against NumPy, its walk by hand and against quadrature."""
 
+from types import SimpleNamespace
+
 import h5py
 import keras
 import numpy as np
@@ -308,11 +310,19 @@ def test_a_window_that_looks_at_one_place_is_none():
 
 
 def test_group_rates_add_up():
+    """To TFP's divergences of each group's distributions, and so does the ELBO."""
     model = restless(nvae())
-    x = tf.constant(BINARY[:8])
-    metrics = model.measure(x, {}, tf.constant([1, 2])).metrics
-    groups = [metrics[f"rate_{i}"] for i in (3, 2, 1)]
+    x, seed = tf.constant(BINARY[:8]), tf.constant([1, 2])
+    metrics = model.measure(x, {}, seed).metrics
+    draw = Sample(seed, 8)
+    out = model.walk(draw, model.features(x, {}), {})
+    pairs = [(latent.posterior, latent.prior) for latent in draw.latents]
+    groups = [tfd.kl_divergence(q, p).numpy() for q, p in pairs]
+    for i, group in zip((3, 2, 1), groups, strict=True):
+        np.testing.assert_allclose(metrics[f"rate_{i}"], group, rtol=1e-5)
     np.testing.assert_allclose(metrics["rate"], sum(groups), rtol=1e-5)
+    log_p = model.likelihood(out, {}).log_prob(x)
+    np.testing.assert_allclose(metrics["elbo"], log_p - sum(groups), rtol=1e-5)
     assert list(shapes(model).values()) == [(2, 2, 2), (4, 4, 2), (4, 4, 2)]
 
 
@@ -447,6 +457,18 @@ def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
     np.testing.assert_allclose(half, 0.5 * (shares * means).sum(), rtol=1e-5)
     whole = BalancedELBO()(draw, log_p, 0)["beta_balanced_rate"]
     np.testing.assert_allclose(whole, ELBO()(draw, log_p, 0)["beta_rate"], rtol=1e-6)
+
+
+def test_shares_of_a_balanced_warm_up_are_held_constant():
+    """The gradient presses each rate by beta times its share, and not the shares."""
+    rates = [tf.constant([1.0, 3.0]), tf.constant([5.0, 7.0])]
+    with tf.GradientTape() as tape:
+        tape.watch(rates)
+        draw = SimpleNamespace(rates=rates)
+        loss = BalancedELBO(beta=0.5)(draw, tf.zeros([2]), 0)["beta_balanced_rate"]
+    sizes = np.array([2.01, 6.01])  # means, and 0.01
+    for found, share in zip(tape.gradient(loss, rates), 2 * sizes / sizes.sum()):
+        np.testing.assert_allclose(found, np.full(2, 0.5 * share / 2), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

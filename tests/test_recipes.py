@@ -535,7 +535,7 @@ def test_grey_pictures_are_kept_to_the_level_and_plots_to_256_colours(tmp_path):
         assert picture.mode == "L"
         shown = np.asarray(picture.convert("RGBA"))
     np.testing.assert_array_equal(shown, figures.as_array(figure))
-    figure.axes[0].set_title("red", color="red")
+    figure.axes[0].tick_params(labelcolor="red")
     figures.save(figure, tmp_path / "red.png")
     with Image.open(tmp_path / "red.png") as picture:
         assert picture.mode == "P"
@@ -728,6 +728,23 @@ def test_the_demo_empties_nothing_but_a_demo(tmp_path):
     with pytest.raises(ValueError, match="a new or a demo's folder"):
         demo.run_demo(tmp_path, 1, cli.console)
     assert (tmp_path / "run.json").exists()
+
+
+def test_a_step_that_is_left_out_ends_no_training(tmp_path, monkeypatch):
+    """The first of an epoch: until one is taken, all that a model says is NaN."""
+    data, model, stream = datasets.load("digits"), configs.build(), datasets.stream
+    steps = datasets.steps_per_epoch(data.train, 128)
+
+    def spoiled(*args, **kwargs):
+        batches = stream(*args, **kwargs).enumerate()
+        return batches.map(lambda i, x: tf.where(i == steps, np.nan, x))
+
+    monkeypatch.setattr(datasets, "stream", spoiled)
+    model.compile("adam", steps_per_execution=1, skip_non_finite=True)
+    run = runs.Run("skips", tmp_path, epochs=2, seed=0)
+    run.fit(model, data, batch_size=128, binarise=True)
+    assert [epoch["skipped_steps"] for epoch in run.history] == [0, 1]
+    assert np.isfinite(run.history[1]["loss"])
 
 
 def test_a_diverged_training_is_no_entry(tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import special
+from tensorflow_probability import distributions as tfd
 
 import zoo
 from recipes import figures
@@ -90,27 +91,39 @@ def test_rates_are_analytic_and_add_up():
     measures = model.measure(tf.constant(BINARY[:4]), {}, tf.constant([1, 2]))
     again = model.measure(tf.constant(BINARY[:4]), {}, tf.constant([3, 4]))
     rates = measures.metrics
-    np.testing.assert_allclose(rates["rate"], rates["rate_1"] + rates["rate_2"])
+    draw, x = Mean(4), tf.constant(BINARY[:4])  # rates do not depend on what is drawn
+    model.walk(draw, model.features(x, {}), {})
+    pairs = [(latent.posterior, latent.prior) for latent in draw.latents]
+    layers = [tfd.kl_divergence(q, p).numpy() for q, p in pairs]
+    np.testing.assert_allclose([rates["rate_2"], rates["rate_1"]], layers, rtol=1e-5)
+    np.testing.assert_allclose(rates["rate"], sum(layers), rtol=1e-5)
     np.testing.assert_array_equal(rates["rate"], again.metrics["rate"])
 
 
 @pytest.mark.parametrize("build", [vlae, lambda: ladder(zoo.LadderVAE)])
-def test_the_levels_picture_varies_one_layer_at_a_time(build):
+def test_the_levels_picture_holds_the_layers_above_and_draws_the_others(build):
     model, first = build(), None
-    for varied in range(2):
-        draw = figures.OneLevel(0, 5, varied, shapes(model).values())
+    independent = isinstance(model, zoo.VLAE)
+    for level in range(2):
+        anew = [level] if independent else range(level, 2)
+        draw = figures.SomeLayers(0, 5, anew, shapes(model).values())
         model.walk(draw, None, {})
         top, bottom = (latent.z.numpy() for latent in draw.latents)
-        if varied == 0:
+        if level == 0:
             assert len(np.unique(top, axis=0)) == 5
         else:
             np.testing.assert_array_equal(top, np.tile(top[:1], (5, 1)))
         image = np.concatenate([top[0], bottom[0]])
         first = image if first is None else first
         np.testing.assert_array_equal(image, first)
-        independent = isinstance(model, zoo.VLAE)
-        moves = varied == 1 or not independent
+        moves = level == 1 or not independent
         assert len(np.unique(bottom.round(5), axis=0)) == (5 if moves else 1)
+    one, both = (
+        figures.SomeLayers(0, 5, anew, shapes(model).values()).layers[1][1].numpy()
+        for anew in ([0], [0, 1])
+    )  # the noise of the bottom layer
+    np.testing.assert_array_equal(one, np.tile(one[:1], (5, 1)))
+    assert len(np.unique(both, axis=0)) == 5
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def train(run: Run) -> None:
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
     labels = ["data", *(row["likelihood"] for row in results)]
-    figures.grid(rows, labels).savefig(folder / "samples.png")
+    figures.save(figures.grid(rows, labels), folder / "samples.png")
     Console().print(table(results))
 
 

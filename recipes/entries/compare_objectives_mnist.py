@@ -90,7 +90,7 @@ def train(run: Run) -> None:
     write_json(run.folder / "results.json", results)
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
-    figures.grid(rows, ["data", *MODELS]).savefig(folder / "samples.png")
+    figures.save(figures.grid(rows, ["data", *MODELS]), folder / "samples.png")
     Console().print(table(results))
 
 

@@ -46,7 +46,7 @@ def train(run: Run) -> None:
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
     labels = ["data", *map(str, SIGMAS)]
-    figures.grid(rows, labels).savefig(folder / "reconstructions.png")
+    figures.save(figures.grid(rows, labels), folder / "reconstructions.png")
     print_table(results)
 
 

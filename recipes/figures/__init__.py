@@ -13,7 +13,7 @@ from recipes.figures.grids import (
     temperatures,
 )
 from recipes.figures.latents import (
-    OneLevel,
+    SomeLayers,
     decoded_grid,
     has_latents,
     latent_space,
@@ -25,7 +25,7 @@ from recipes.figures.latents import (
 )
 
 __all__ = [
-    "OneLevel",
+    "SomeLayers",
     "as_array",
     "decoded_grid",
     "draw",

@@ -12,9 +12,9 @@ from PIL import Image
 import zoo
 import zoo.evaluation
 
-PLOT = (
-    10_000  # colours at most; ours have two thousand, samples of emoji ten times that
-)
+DPI = 150
+# Colours of a plot at most; ours have two thousand, samples of emoji ten times that.
+PLOT = 10_000
 
 
 def grid(
@@ -26,8 +26,9 @@ def grid(
     """Images `[columns, H, W, C]` per row, side by side without gaps.
 
     They are floats, of which what lies outside of [0, 1] is cut off, or uint8, and
-    `width` inches wide. Rows may have `labels` on their left, and `columns` theirs
-    below.
+    about `width` inches wide: each of their pixels is drawn as a square of whole ones,
+    so that nothing is blurred. Rows may have `labels` on their left, and `columns`
+    theirs below.
 
     Raises:
         ValueError: if a row is not as above.
@@ -42,19 +43,34 @@ def grid(
             )
     h, w, channels = rows[0].shape[1:]
     mosaic = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
-    size = (
-        width * len(rows[0]) + 0.12 * max(map(len, labels), default=0),
-        width * len(rows) * h / w + 0.3 * bool(columns),
-    )
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(
-        mosaic[..., 0] if channels == 1 else mosaic, cmap="gray", vmin=0, vmax=1
-    )
+    scale = max(1, round(width * DPI / w))
+    size = np.array(mosaic.shape[1::-1]) * scale / DPI
+    figure = Figure(figsize=size, dpi=DPI)
+    axes = figure.add_axes([0, 0, 1, 1])
+    shown = mosaic[..., 0] if channels == 1 else mosaic
+    axes.imshow(shown, "gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     axes.set_xticks([(i + 0.5) * w - 0.5 for i in range(len(columns))], columns)
     axes.set_yticks([(i + 0.5) * h - 0.5 for i in range(len(labels))], labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    left = 0.1 + 0.09 * max(map(len, labels)) if labels else 0.0
+    return with_margins(figure, left=left, bottom=0.25 * bool(columns))
+
+
+def with_margins(
+    figure: Figure,
+    left: float = 0.0,
+    right: float = 0.0,
+    bottom: float = 0.0,
+    top: float = 0.0,
+) -> Figure:
+    """A grid with as much more room around it, in inches, rounded to whole pixels."""
+    sides = [round(side * DPI) for side in (left, right, bottom, top)]
+    axes, (x, y, *size), whole = figure.axes[0], figure.axes[0].bbox.bounds, figure.bbox
+    width, height = whole.width + sum(sides[:2]), whole.height + sum(sides[2:])
+    x, y = round(x) + sides[0], round(y) + sides[2]
+    figure.set_size_inches(width / DPI, height / DPI)
+    axes.set_position([x / width, y / height, size[0] / width, size[1] / height])
     return figure
 
 
@@ -143,12 +159,11 @@ def enlarged(
 
 def with_texts(figure: Figure, title: str, below: str = "") -> Figure:
     """The grid with a title, and a text below its columns, and room for both."""
-    figure.suptitle(title, fontsize=10)
+    lines, width = title.split("\n"), figure.get_figwidth()
+    missing = max(0.0, 0.08 * max(map(len, lines)) - width)  # inches of a letter
+    with_margins(figure, missing / 2, missing / 2, 0.2 * bool(below), 0.22 * len(lines))
+    figure.suptitle(title, y=1 - 0.04 / figure.get_figheight(), va="top", fontsize=10)
     figure.axes[0].set_xlabel(below)
-    lines = title.split("\n")
-    width, height = figure.get_size_inches()
-    width = max(width, 0.08 * max(map(len, lines)))  # inches of a letter
-    figure.set_size_inches(width, height + 0.22 * (len(lines) + bool(below)))
     return figure
 
 

@@ -1,5 +1,6 @@
 """Pictures of a model's latents: what each does to an image, and where codes lie."""
 
+from collections.abc import Iterable
 from statistics import NormalDist
 
 import numpy as np
@@ -102,31 +103,33 @@ def most_active(codes: np.ndarray, count: int) -> np.ndarray:
 
 
 def levels(model: zoo.LatentVariableModel, columns: int = 10, seed: int = 0) -> Figure:
-    """One row per latent layer, top first: images that differ in its noise alone.
+    """One row per latent layer, top first: images that share all layers above it.
 
-    All else is held: independent layers keep their values. In a hierarchy those above
-    do, and those below follow from what is drawn, each with the same noise. The first
-    image is the same in all rows.
+    The layer itself and all below are drawn anew for each image, so a row shows what
+    the layers above leave open. Of a `VLAE`, whose levels are independent, one is drawn
+    anew and all others are held. The first image is the same in all rows.
     """
     rows, shapes = [], [field.shape for field in model.latent_fields.values()]
     first = every_class(model, 1)
     given = {name: np.repeat(row, columns, axis=0) for name, row in first.items()}
-    for varied in range(len(shapes)):
-        out = model.walk(OneLevel(seed, columns, varied, shapes), None, given)
+    for top in range(len(shapes)):
+        anew = [top] if isinstance(model, zoo.VLAE) else range(top, len(shapes))
+        out = model.walk(SomeLayers(seed, columns, anew, shapes), None, given)
         rows.append(model.likelihood(out, given).mean().numpy())
     return grid(rows, list(model.latent_fields))
 
 
-class OneLevel(SampleEach):
-    """Draws with the same noise for every row, but for the layer `varied`."""
+class SomeLayers(SampleEach):
+    """Draws with the same noise for every row, but for the layers `anew`."""
 
-    def __init__(self, seed: int, rows: int, varied: int, shapes):
+    def __init__(self, seed: int, rows: int, anew: Iterable[int], shapes):
         words = seed_words(seed)
         super().__init__(tf.tile(words[None], [rows, 1]), shapes)
         others = tf.stack([tf.random.fold_in(words, row) for row in range(rows)])
-        pairs = zip(self.layers[varied], SampleEach(others, shapes).layers[varied])
-        mixed = [tf.concat([kept[:1], other[1:]], axis=0) for kept, other in pairs]
-        self.layers[varied] = mixed
+        fresh = SampleEach(others, shapes).layers
+        for i in anew:
+            pairs = zip(self.layers[i], fresh[i])
+            self.layers[i] = [tf.concat([k[:1], f[1:]], axis=0) for k, f in pairs]
 
 
 def latent_space(
