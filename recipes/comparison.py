@@ -176,7 +176,7 @@ def draw(rows: list[Row]) -> Figure:
         axes.plot(*place, "^" if outside else "o", color="C0", markerfacecolor=fill)
         shift = {"xytext": (6, 0), "textcoords": "offset points"}
         axes.annotate(label, place, va="center", fontsize=8, **shift)
-    axes.set(xscale="log", xlabel="minutes of training on two cores")
+    axes.set(xscale="log", xlabel="minutes of training by the clock, one or two cores")
     axes.set(ylabel="NLL of the test images, nats")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")

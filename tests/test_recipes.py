@@ -649,6 +649,7 @@ def test_pictures_of_latents_name_the_layer(build, title, row, monkeypatch):
     moved, *_, rows = texts(figures.traversal(model, images))
     assert re.match(rf"One code in {title}: \d active latents, one per row", moved)
     assert all(re.fullmatch(row, text) for text in rows)
+    assert ("joins them" in moved) == ("rate" in title and "nats" not in row)
     shown, first, second, *ticks = texts(
         figures.latent_space(model, images, configs.LABELS[:64])
     )

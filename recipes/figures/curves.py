@@ -7,18 +7,26 @@ from matplotlib.figure import Figure
 
 
 def history(epochs: Sequence[dict]) -> Figure:
-    """ELBO, rate and distortion, or log p(x), of training and validation by epoch."""
+    """ELBO, rate and distortion, or log p(x), of training and validation by epoch.
+
+    What the first tenth of the epochs gave may lie outside: the end is to be read.
+    """
     known = ("elbo", "rate", "distortion", "log_prob")
     names = [name for name in known if name in epochs[0]]
     figure = Figure(figsize=(3 * len(names), 2.8), dpi=150, layout="constrained")
     checked = [i for i, epoch in enumerate(epochs) if f"val_{names[0]}" in epoch]
     for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names):
+        ends = []
         for label, key, where in (
             ("training", name, range(len(epochs))),
             ("validation", f"val_{name}", checked),
         ):
             values = [epochs[i][key] for i in where]
             axes.plot([i + 1 for i in where], values, label=label)
+            ends += [v for i, v in zip(where, values) if 10 * i >= len(epochs)]
+        if ends:
+            room = 0.05 * (max(ends) - min(ends)) or 1.0
+            axes.set_ylim(min(ends) - room, max(ends) + room)
         axes.set(title=name, xlabel="epoch", ylabel="nats per image")
         axes.legend(frameon=False)
     return figure

@@ -47,6 +47,8 @@ def traversal(
         z[:, dimension] = steps
         pictures.append(model.decode(z, given=same).numpy())
     title = f"One code in {name}{rate}: {counted(rows, len(active), len(top[0]))}"
+    if rate and rates is None:
+        title += "\nno rate of each: prior or posterior joins them"
     if not pictures:
         same = {key: value[:1] for key, value in same.items()}
         image = model.decode(top[:1], given=same).numpy()

@@ -58,7 +58,7 @@ class Conv2DTranspose(SummedBias, layers.Conv2DTranspose):
 class Dense(SummedBias, layers.Dense):
     """`keras.layers.Dense`, with the same arguments and weights, for maps.
 
-    Of vectors `[B, D]` Keras' own does: its sums are short, over images alone.
+    Of vectors `[B, D]` Keras' own does: the gradient's sum is over images alone.
     """
 
     def linear(self, x):

@@ -51,7 +51,8 @@ class NVAE(LatentVariableModel):
             to 2 `latent_dim` channels takes the place of f_i.
         kind: of the decoder's cells, "plain" or "depthwise"; see `zoo.networks.Cell`.
         spectral: weight of the convolutions' `zoo.networks.SpectralPenalty`, but for
-            those of each channel alone; 0 for none.
+            those of each channel alone; 0 for none. The paper's penalty on the scales
+            of batch normalisation is left out.
         **kwargs: as for `zoo.LatentVariableModel`.
 
     Raises:
