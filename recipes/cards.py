@@ -67,6 +67,9 @@ def facts(metadata: dict) -> str:
         options += f" --samples {draws}"
     libraries = {"Python": machine["python"], **metadata["libraries"]}
     versions = ", ".join(" ".join(pair) for pair in libraries.items())
+    if "skipped_steps" in metadata:
+        count = metadata["skipped_steps"] or "none"
+        versions += f".\nSteps skipped for gradients that were not finite: {count}"
     binarised = "binarised" if data["binarise"] else "in [0, 1]"
     split = ", ".join(f"{count:,} {part}" for part, count in data["split"].items())
     return f"""## Results

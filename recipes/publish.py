@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,7 @@ def publish(
         "epochs": run.epochs,
         **run.precision,
         "seconds": round(sum(epoch["seconds"] for epoch in run.history)),
+        **skipped(run.history),
         "machine": describe_machine(),
         "metrics": {
             **measure(model, data, measured, run.num_importance_samples),
@@ -126,6 +128,12 @@ def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
         shown = [*drawn, curve] if curve.exists() else drawn
         file.write_text(show(shown, file.read_text()))
     return drawn
+
+
+def skipped(history: Sequence[dict]) -> dict[str, int]:
+    """How many steps were left out, where a training counts them."""
+    counts = [epoch["skipped_steps"] for epoch in history if "skipped_steps" in epoch]
+    return {"skipped_steps": round(sum(counts))} if counts else {}
 
 
 def export(model: zoo.GenerativeModel, entry: Path, metadata: dict) -> None:

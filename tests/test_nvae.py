@@ -11,6 +11,7 @@ from scipy import special
 from tensorflow_probability import distributions as tfd
 
 import zoo
+from recipes import datasets
 from tests.configs import (
     BINARY,
     IMAGE,
@@ -443,6 +444,25 @@ def test_a_temperature_scales_every_prior():
     np.testing.assert_allclose(each[1:], one, atol=1e-5)
     with pytest.raises(ValueError, match="needs diagonal normal priors"):
         vq_vae().sample(2, temperature=0.7)
+
+
+@pytest.mark.slow
+def test_the_papers_learning_rate_ends_in_no_nan():
+    """Adamax at 1e-2 from the first step on, on real images; no step is left out."""
+    images = datasets.binarise(datasets.load("mnist").train[:6400])
+    model = zoo.NVAE(
+        (28, 28, 1),
+        (2, 1),
+        latent_dim=4,
+        channels=16,
+        cells=1,
+        objective=BalancedELBO(),
+    )
+    model.compile(keras.optimizers.Adamax(1e-2), skip_non_finite=True)
+    epochs = model.fit(images, batch_size=64, epochs=3, verbose=0).history
+    assert epochs["skipped_steps"] == [0, 0, 0]
+    assert np.isfinite(epochs["loss"]).all()
+    assert epochs["elbo"][0] < epochs["elbo"][-1]
 
 
 def test_a_balanced_warm_up_weighs_each_rate_by_its_share():
