@@ -19,7 +19,7 @@ from benchmarks import quality
 from recipes import datasets
 
 KINDS = "plain", "depthwise"
-MINUTES, TURN, BATCH_SIZE = 4.0, 50, 128
+MINUTES, TURN, BATCH_SIZE = 3.0, 50, 128
 HELD_OUT = 1000
 
 
