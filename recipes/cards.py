@@ -62,6 +62,7 @@ def facts(metadata: dict) -> str:
         (_, images), (name, value) = metadata["check"].items()
         protocol = f"first {images} test images; a loaded entry gives it again"
         rows.append(f"| {name} | {shown(value)} | nats | {protocol} |")
+    results = "\n".join(rows)
     options = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
     if "nll" in metrics and (draws := draws_of(metrics)).isdigit():
         options += f" --samples {draws}"
@@ -75,7 +76,7 @@ def facts(metadata: dict) -> str:
     return f"""## Results
 | metric | value | unit | protocol |
 |---|---|---|---|
-{chr(10).join(rows)}
+{results}
 
 ## Training
 `python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \

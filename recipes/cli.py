@@ -268,7 +268,8 @@ def explore(
 def results() -> None:
     """Compare the entries on binarised MNIST with each other and with their papers.
 
-    Writes the table and the pictures of docs/results.md anew from the records.
+    Writes the tables and pictures of docs/results.md, and all cards, anew from the
+    records.
     """
     start_tensorflow()
     from recipes import comparison
