@@ -48,7 +48,10 @@ def information(
 
     metrics, weights, codes = [], [], []
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
-        values, unequal = measure(rows, conditions, batch_seed(seed, index))
+        arguments = rows, conditions, batch_seed(seed, index)
+        # Each call has a function of its own, as objectives change: TensorFlow, if it
+        # traced them by itself, would warn that they are many.
+        values, unequal = measure.get_concrete_function(*arguments)(*arguments)
         metrics.append({k: np.reshape(v, [-1, len(rows)]) for k, v in values.items()})
         weights.append({k: unequal.get(k, tf.ones(len(rows))) for k in values})
         codes.append([code.numpy() for code in model.encode(rows, conditions)])
