@@ -174,8 +174,14 @@ def draw(rows: list[Row]) -> Figure:
         place = row.minutes, min(row.nll, top)
         fill = "C0" if row.is_entry else "white"
         axes.plot(*place, "^" if outside else "o", color="C0", markerfacecolor=fill)
-        shift = {"xytext": (6, 0), "textcoords": "offset points"}
-        axes.annotate(label, place, va="center", fontsize=8, **shift)
+        close = any(
+            row.minutes < other.minutes < 2 * row.minutes
+            and abs(other.nll - row.nll) < 0.3
+            for other in rows
+        )  # on the right, where the label would be
+        side = {"xytext": (-6, 0), "ha": "right"} if close else {"xytext": (6, 0)}
+        side |= {"textcoords": "offset points", "va": "center"}
+        axes.annotate(label, place, fontsize=8, **side)
     axes.set(xscale="log", xlabel="minutes of training by the clock, one or two cores")
     axes.set(ylabel="NLL of the test images, nats")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
