@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 def history(epochs: Sequence[dict]) -> Figure:
     """ELBO, rate and distortion, or log p(x), of training and validation by epoch.
 
-    What the first tenth of the epochs gave may lie outside: the end is to be read.
+    Of ten or more the first tenth may lie outside: the end is to be read.
     """
     known = ("elbo", "rate", "distortion", "log_prob")
     names = [name for name in known if name in epochs[0]]
@@ -23,7 +23,7 @@ def history(epochs: Sequence[dict]) -> Figure:
         ):
             values = [epochs[i][key] for i in where]
             axes.plot([i + 1 for i in where], values, label=label)
-            ends += [v for i, v in zip(where, values) if 10 * i >= len(epochs)]
+            ends += [v for i, v in zip(where, values) if i >= len(epochs) // 10]
         if ends:
             room = 0.05 * (max(ends) - min(ends)) or 1.0
             axes.set_ylim(min(ends) - room, max(ends) + room)
