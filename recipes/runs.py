@@ -5,6 +5,7 @@
 <run>/history.json        metrics and seconds of every epoch
 <run>/logs/               TensorBoard, with images
 <run>/<name>/             the finished entry
+<run>/<part>/             the same of each part, where a training has several
 """
 
 import fcntl
@@ -13,7 +14,7 @@ import math
 import os
 import time
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -46,6 +47,7 @@ class Run:
         test_images: how many test images it is measured on, None for all.
         recipe: name of the recipe, where it makes several entries.
         dtype: Keras' policy of the networks while they train.
+        parts: the runs that this one is made of, see `part`.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Run:
     test_images: int | None = None
     recipe: str | None = None
     dtype: str = "float32"
+    parts: "list[Run]" = field(default_factory=list, repr=False)
 
     def __post_init__(self):
         check_dtype(self.dtype)
@@ -143,9 +146,17 @@ class Run:
             )
         return model
 
+    def part(self, name: str, epochs: int) -> "Run":
+        """A run in a folder of this one, the next part of what it trains."""
+        part = replace(self, folder=self.folder / name, epochs=epochs, parts=[])
+        self.parts.append(part)
+        return part
+
     @property
     def history(self) -> list[dict]:
-        """Metrics and seconds of every epoch so far."""
+        """Metrics and seconds of every epoch so far, one part after the other."""
+        if self.parts:
+            return [epoch for part in self.parts for epoch in part.history]
         return Checkpoint(self.folder).history
 
 
