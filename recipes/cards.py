@@ -71,6 +71,8 @@ def facts(metadata: dict) -> str:
     if "skipped_steps" in metadata:
         count = metadata["skipped_steps"] or "none"
         versions += f".\nSteps skipped for gradients that were not finite: {count}"
+    cores = "1 core" if machine["cores"] == 1 else f"{machine['cores']} cores"
+    cpu = f", {metadata['cpu_seconds']} CPU s" if "cpu_seconds" in metadata else ""
     binarised = "binarised" if data["binarise"] else "in [0, 1]"
     split = ", ".join(f"{count:,} {part}" for part, count in data["split"].items())
     return f"""## Results
@@ -81,7 +83,7 @@ def facts(metadata: dict) -> str:
 ## Training
 `python -m recipes train {metadata["recipe"]} --epochs {metadata["epochs"]} \
 --seed {metadata["seed"]}{options}`: \
-{metadata["seconds"]} s on {machine["cores"]} cores
+{metadata["seconds"]} s on {cores}{cpu}
 ({machine["processor"]}), {metadata["parameters"]:,} parameters.
 {versions}.
 

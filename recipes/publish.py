@@ -69,8 +69,7 @@ def publish(
         "seed": run.seed,
         "epochs": run.epochs,
         **run.precision,
-        "seconds": round(sum(epoch["seconds"] for epoch in run.history)),
-        **skipped(run.history),
+        **totals(run.history),
         "machine": describe_machine(),
         "metrics": {
             **measure(model, data, measured, run.num_importance_samples),
@@ -130,10 +129,11 @@ def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
     return drawn
 
 
-def skipped(history: Sequence[dict]) -> dict[str, int]:
-    """How many steps were left out, where a training counts them."""
-    counts = [epoch["skipped_steps"] for epoch in history if "skipped_steps" in epoch]
-    return {"skipped_steps": round(sum(counts))} if counts else {}
+def totals(history: Sequence[dict]) -> dict[str, int]:
+    """Seconds and skipped steps of a whole training, where every epoch has them."""
+    counted = "seconds", "cpu_seconds", "skipped_steps"
+    names = [name for name in counted if all(name in epoch for epoch in history)]
+    return {name: round(sum(epoch[name] for epoch in history)) for name in names}
 
 
 def export(model: zoo.GenerativeModel, entry: Path, metadata: dict) -> None:
@@ -244,9 +244,16 @@ def describe_machine() -> dict:
     return {
         "system": platform.system(),
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": _cores(),
         "python": platform.python_version(),
     }
+
+
+def _cores() -> int | None:
+    """Those that this process may use, where the system tells it."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _processor() -> str:

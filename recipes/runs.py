@@ -2,7 +2,7 @@
 
 <run>/run.json            what was asked for: recipe, seed, epochs
 <run>/checkpoint.keras    model, optimizer and seeds after the last checked epoch
-<run>/history.json        metrics and seconds of every epoch
+<run>/history.json        metrics, seconds and CPU seconds of every epoch
 <run>/logs/               TensorBoard, with images
 <run>/<name>/             the finished entry
 <run>/<part>/             the same of each part, where a training has several
@@ -154,7 +154,7 @@ class Run:
 
     @property
     def history(self) -> list[dict]:
-        """Metrics and seconds of every epoch so far, one part after the other."""
+        """What every epoch so far came to and took, one part after the other."""
         if self.parts:
             return [epoch for part in self.parts for epoch in part.history]
         return Checkpoint(self.folder).history
@@ -189,14 +189,16 @@ class Checkpoint(keras.callbacks.Callback):
         return restored
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.perf_counter()
+        self.started = time.perf_counter(), time.process_time()
 
     def on_epoch_end(self, epoch, logs=None):
         if not np.isfinite(logs["loss"]):
             self.model.stop_training = True
             return
-        seconds = time.perf_counter() - self.started
-        self.history.append({**logs, "seconds": seconds})
+        seconds, cpu_seconds = time.perf_counter(), time.process_time()
+        seconds, cpu_seconds = seconds - self.started[0], cpu_seconds - self.started[1]
+        took = {"seconds": seconds, "cpu_seconds": cpu_seconds}
+        self.history.append({**logs, **took})
         if (epoch + 1) % self.every:
             return
         write_json(self.history_file, self.history)
