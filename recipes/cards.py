@@ -73,6 +73,8 @@ def facts(metadata: dict) -> str:
         versions += f".\nSteps skipped for gradients that were not finite: {count}"
     cores = "1 core" if machine["cores"] == 1 else f"{machine['cores']} cores"
     cpu = f", {metadata['cpu_seconds']} CPU s" if "cpu_seconds" in metadata else ""
+    if "rounded" in metadata:
+        versions += f".\nWeights have the significant bits of {metadata['rounded']}"
     binarised = "binarised" if data["binarise"] else "in [0, 1]"
     split = ", ".join(f"{count:,} {part}" for part, count in data["split"].items())
     return f"""## Results

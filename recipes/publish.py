@@ -69,6 +69,7 @@ def publish(
         "seed": run.seed,
         "epochs": run.epochs,
         **run.precision,
+        "rounded": "bfloat16",
         **totals(run.history),
         "machine": describe_machine(),
         "metrics": {

@@ -97,6 +97,8 @@ class Run:
     ) -> keras.Model:
         """Trains for `epochs`, or goes on from the last checkpoint; returns the model.
 
+        Its weights are rounded in the end, see `round_weights`.
+
         Every epoch is checked: validated, drawn and saved. Of a long run it is one in
         `epochs` // 100, where that divides `epochs`: 1500 are checked 100 times.
 
@@ -144,6 +146,7 @@ class Run:
                 f"Training diverged in epoch {len(checkpoint.history) + 1}: the loss "
                 f"is not finite. {self.folder} keeps the checkpoint before it."
             )
+        round_weights(model)
         return model
 
     def part(self, name: str, epochs: int) -> "Run":
@@ -245,6 +248,17 @@ def _lock(folder: Path) -> int:
             "--run-dir."
         ) from None
     return file
+
+
+def round_weights(model: keras.Model) -> None:
+    """Leaves weights the eight significant bits of bfloat16, in place.
+
+    Compressed files are half as large. Of three entries the ELBO changed by 0.008 nats
+    at most.
+    """
+    for weight in model.weights:
+        if weight.dtype == "float32":
+            weight.assign(tf.cast(tf.cast(weight, tf.bfloat16), tf.float32))
 
 
 def evaluation_images(images: np.ndarray, binarise: bool) -> np.ndarray:
