@@ -266,7 +266,7 @@ def explore(
 
 @app.command()
 def results() -> None:
-    """Compare the entries on binarised MNIST with each other and with their papers.
+    """Compare the entries on binarised images with each other and with their papers.
 
     Writes the tables and pictures of docs/results.md, and all cards, anew from the
     records.
@@ -275,7 +275,7 @@ def results() -> None:
     from recipes import comparison
 
     rows = comparison.rows()
-    console.print(comparison.table(rows))
+    console.print(comparison.table(comparison.entries(rows)))
     for file in (*comparison.update(rows), comparison.draw_layer_rates()):
         console.print(str(file), highlight=False)
 

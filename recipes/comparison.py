@@ -1,4 +1,4 @@
-"""Entries on binarised MNIST side by side: a table, a page's part and a picture."""
+"""Entries on binarised images side by side: a table, a page's part and a picture."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.png"
 README = ROOT / "README.md"
 RATES = ROOT / "recipes" / "results" / "layer_rates" / "layer_rates.png"
 START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
-MNIST = {"name": "mnist", "binarise": True}
+DATA = "mnist", "fashion_mnist"  # of which likelihoods of binary images compare
 HIERARCHIES = {  # records of models with the same layers
     "recipes/results/hierarchical_vae_mnist": "plain, 20 epochs",
     "recipes/results/hierarchical_vae_bn_mnist": "plain, batch norm, warm-up",
@@ -30,7 +30,7 @@ DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper
 
 
 class Published(NamedTuple):
-    """A paper's test NLL on dynamically binarised MNIST, in nats."""
+    """A paper's test NLL on the same images, dynamically binarised, in nats."""
 
     nll: float
     samples: int
@@ -39,7 +39,7 @@ class Published(NamedTuple):
 
 PUBLISHED = {
     "vae_mnist": Published(86.76, 5000, "Burda et al., 2016"),
-    "iwae_mnist": Published(85.54, 5000, "Burda et al., 2016"),
+    "iwae_mnist": Published(84.78, 5000, "Burda et al., 2016"),
     "ladder_vae_mnist": Published(
         81.84, 5000, "Sonderby et al., 2016, after fine-tuning"
     ),
@@ -52,6 +52,10 @@ PUBLISHED = {
     ),
     "biva_mnist": Published(78.41, 1000, "Maaloe et al., 2019, a larger network"),
     "nvae_mnist": Published(78.01, 1000, "Vahdat & Kautz, 2020, 33 M parameters"),
+    "vae_fashion_mnist": Published(228.70, 5000, "Norouzi et al., 2020"),
+    "flow_prior_vae_fashion_mnist": Published(
+        227.35, 5000, "Norouzi et al., 2020, a VampPrior"
+    ),
 }
 
 
@@ -60,6 +64,7 @@ class Row(NamedTuple):
 
     name: str
     folder: Path  # of its record
+    data: str
     parameters: int
     minutes: float
     cpu_minutes: tuple[float, float]  # least and most, the same where they were counted
@@ -92,7 +97,7 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """Every record that compares, the best NLL first."""
+    """Every record that compares, by data set and the best NLL first."""
     found = []
     for file in (
         *ROOT.glob("saved_models/*/metadata.json"),
@@ -101,14 +106,15 @@ def rows() -> list[Row]:
         record = json.loads(file.read_text())
         metrics, data = record["metrics"], record["data"]
         # Given a condition, likelihoods are of another kind: p(x|given).
-        comparable = MNIST.items() <= data.items() and not data.get("given")
-        if comparable and "nll" in metrics:
+        binary = data["name"] in DATA and data["binarise"]
+        if binary and not data.get("given") and "nll" in metrics:
             minutes = record["seconds"] / 60
             most = minutes * record["machine"]["cores"]
             counted = record["cpu_seconds"] / 60 if "cpu_seconds" in record else None
             row = Row(
                 file.parent.name,
                 file.parent,
+                data["name"],
                 record["parameters"],
                 minutes,
                 (counted, counted) if counted else (minutes, most),
@@ -118,12 +124,17 @@ def rows() -> list[Row]:
                 draws_of(metrics),
             )
             found.append(row)
-    return sorted(found, key=lambda row: row.nll)
+    return sorted(found, key=lambda row: (DATA.index(row.data), row.nll))
+
+
+def entries(rows: list[Row]) -> list[Row]:
+    """Those whose models are kept."""
+    return [row for row in rows if row.is_entry]
 
 
 def table(rows: list[Row]) -> Table:
     """For the screen."""
-    title = "Test images of dynamically binarised MNIST, nats"
+    title = "Test images, dynamically binarised, nats"
     result = Table(title=title, box=None, collapse_padding=True, pad_edge=False)
     for title, cells in zip(TITLES, zip(*(row.cells() for row in rows))):
         # Whole in 80 columns: names in one line, numbers and their units in two.
@@ -154,26 +165,24 @@ def lines(rows: list[Row], up: str) -> str:
 
 
 def markdown(rows: list[Row]) -> str:
-    """For the page: below the table it says who published."""
+    """For the page: the entries, who published, and what is kept as numbers only."""
     sources = {}
     for row in rows:
         if row.name in PUBLISHED:
             sources.setdefault(PUBLISHED[row.name].source, []).append(f"`{row.name}`")
     published = [f"- {', '.join(names)}: {source}" for source, names in sources.items()]
-    return "\n".join([lines(rows, "../"), "", "Published:", "", *published])
-
-
-def of_published(rows: list[Row]) -> str:
-    """For the README: the rows of which a paper has a number too."""
-    return lines([row for row in rows if row.name in PUBLISHED], "")
+    others = lines([row for row in rows if not row.is_entry], "../")
+    parts = lines(entries(rows), "../"), "Published:", "\n".join(published)
+    return "\n\n".join([*parts, "Kept as numbers only:", others])
 
 
 def draw(rows: list[Row]) -> Figure:
-    """NLL against CPU minutes of training; hollow where only the numbers are kept.
+    """NLL on MNIST against CPU minutes; hollow where only the numbers are kept.
 
     Where they were not counted a line goes from the minutes by the clock, had one core
     been at work all the time, to those of all its cores.
     """
+    rows = [row for row in rows if row.data == DATA[0]]
     top = min(row.nll for row in rows) + DRAWN
     figure = Figure(figsize=(8, 5.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -204,7 +213,7 @@ def draw(rows: list[Row]) -> Figure:
 
 def update(rows: list[Row]) -> list[Path]:
     """Writes the tables of the pages, the picture and all cards anew."""
-    texts = {PAGE: markdown(rows), README: of_published(rows)}
+    texts = {PAGE: markdown(rows), README: lines(entries(rows), "")}
     for page, text in texts.items():
         before, rest = page.read_text().split(START)
         page.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}")

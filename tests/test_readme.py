@@ -52,9 +52,8 @@ def test_the_results_are_the_recorded_ones():
     # The picture keeps the table that it was drawn of.
     with Image.open(comparison.PICTURE) as picture:
         assert picture.text["Description"] == table
-    table = comparison.of_published(comparison.rows())
+    table = comparison.lines(comparison.entries(comparison.rows()), "")
     assert f"{comparison.START}\n{table}\n{comparison.END}" in README.read_text()
-    assert table.count("\n") == 1 + len(comparison.PUBLISHED)
 
 
 def test_every_card_says_what_is_recorded():
@@ -94,7 +93,8 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     result = CliRunner(env={"COLUMNS": "120"}).invoke(cli.app, ["results"])
     assert result.exit_code == 0, result.output
     rows = comparison.rows()
-    texts = {"PAGE": comparison.markdown(rows), "README": comparison.of_published(rows)}
+    kept = comparison.entries(rows)
+    texts = {"PAGE": comparison.markdown(rows), "README": comparison.lines(kept, "")}
     for name, text in texts.items():
         whole = f"a\n{comparison.START}\n{text}\n{comparison.END}\nb\n"
         assert files[name].read_text() == whole
@@ -102,10 +102,12 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     assert files["RATES"].exists()
     with Image.open(files["PICTURE"]) as picture:
         assert picture.format == "PNG"
+    drawn = [row for row in rows if row.data == "mnist"]
     (axes,) = comparison.draw(rows).axes
-    best = axes.lines[0].get_xydata().tolist()
-    assert best == [[rows[0].minutes, rows[0].nll]]
-    assert len(axes.lines) == len(axes.texts) == len(rows)
+    line, best = (line.get_xydata().tolist() for line in axes.lines[:2])
+    assert line == [[minutes, drawn[0].nll] for minutes in drawn[0].cpu_minutes]
+    assert best == [line[1]]
+    assert len(axes.lines) == 2 * len(axes.texts) == 2 * len(drawn)
 
 
 def test_the_table_of_results_is_whole_in_a_narrow_terminal():

@@ -12,7 +12,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run, evaluation_images
 
-EPOCHS = 30
+EPOCHS = 20
 
 
 def train(run: Run) -> None:

@@ -1,8 +1,8 @@
 """VAE with two dense layers on dynamically binarised Fashion-MNIST.
 
-40 latents and layers of 300 units. Published for these sizes: test NLL 228.70 nats, and
-with learned priors 227.35 and 226.75 (5000 importance samples; Norouzi et al., 2020,
-table 1).
+40 latents and layers of 300 units; the weight of the rate grows over the first quarter
+of 300 epochs, without which most latents die early. Published for these sizes: test NLL
+228.70 nats (5000 importance samples; Norouzi et al., 2020, table 1).
 """
 
 import keras
@@ -11,17 +11,19 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 200
+EPOCHS = 300
 
 
 def train(run: Run) -> None:
     data = datasets.load("fashion_mnist")
     shape, latent_dim, batch_size = (28, 28, 1), 40, 100
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
+    warm_up = zoo.schedules.Linear(0.0, 1.0, steps=steps // 4)
     vae = zoo.VAE(
         zoo.networks.dense_encoder(shape, (300, 300)),
         zoo.networks.dense_decoder(latent_dim, shape, (300, 300)),
         latent_dim,
+        objective=zoo.objectives.ELBO(beta=warm_up),
         seed=run.seed,
     )
     learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
