@@ -16,14 +16,14 @@ from recipes.figures.grids import every_class, grid, with_texts
 from zoo import checks
 from zoo.draws import ACTIVE, Mean, SampleEach, seed_words
 
-WIDTH = 0.36  # inches of a traversal's image: there may be twenty rows
+WIDTH = 0.36  # inches of a traversal's image: there may be many rows
 MAPPED = 2000  # codes of a map by t-SNE, which takes seconds
 
 
 def traversal(
     model: zoo.GenerativeModel,
     images: np.ndarray,
-    rows: int = 20,
+    rows: int = 64,
     given: dict | None = None,
 ) -> Figure:
     """One image's code, one active latent per row moved from -3 to 3.
@@ -147,12 +147,13 @@ def latent_space(
     says little. It shows the first 2000 codes at most, and takes seconds.
     """
     codes = model.encode(images, given)[0].numpy()
-    name, rate, _ = top_rates(model, images, given)
     figure = Figure(figsize=(5, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     mapped = codes.shape[1] > 2
     if mapped:
         codes, labels = neighbours(codes[:MAPPED]), labels[:MAPPED]
+        given = {key: rows[:MAPPED] for key, rows in (given or {}).items()}
+    name, rate, _ = top_rates(model, images[: len(codes)], given)
     title = f"Codes of {len(codes)} images in {name}{rate}"
     if mapped:
         title += "\nt-SNE: near codes stay near, axes have no units"
