@@ -8,7 +8,7 @@ import numpy as np
 
 import zoo
 from recipes import datasets, publish
-from recipes.runs import Run, evaluation_images
+from recipes.runs import Run, evaluation_images, round_weights
 from zoo.heads.codebook import perplexity
 
 HEADS = 4  # of the top prior's attention
@@ -35,6 +35,7 @@ def publish_with_priors(
     Returns:
         The entry's folder.
     """
+    round_weights(model)
     train, validation = (
         encoded(model, evaluation_images(split, binarise))
         for split in (data.train, data.validation)

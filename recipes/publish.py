@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ import numpy as np
 import zoo
 import zoo.evaluation
 import zoo.serving
-from recipes import datasets, figures
+from recipes import datasets, figures, history
 from recipes.cards import card, serving_note, show
-from recipes.runs import Run, evaluation_images, write_json
+from recipes.runs import Run, evaluation_images, round_weights, write_json
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
 SPLIT = "train", "validation", "test"
@@ -36,7 +35,8 @@ def publish(
 ) -> Path:
     """Evaluates a model once on the test set and writes its entry in the run's folder.
 
-    Its networks are float32, also where they were trained in another precision.
+    Its networks are float32, also where they were trained in another precision, and
+    its weights are rounded, see `recipes.runs.round_weights`.
 
     Args:
         run: the run that trained it.
@@ -51,6 +51,7 @@ def publish(
     """
     if run.precision:
         model = zoo.evaluation.with_dtype(model, "float32")
+    round_weights(model)
     images = evaluation_images(data.test, binarise)
     measured = images[: run.test_images]
     print(f"\nTest: {len(measured)} images")
@@ -70,7 +71,7 @@ def publish(
         "epochs": run.epochs,
         **run.precision,
         "rounded": "bfloat16",
-        **totals(run.history),
+        **history.totals(run.history),
         "machine": describe_machine(),
         "metrics": {
             **measure(model, data, measured, run.num_importance_samples),
@@ -80,6 +81,7 @@ def publish(
         "rarity": rarity(model, data, binarise),
     }
     entry = zoo.presets.save(model, run.folder / run.name, metadata)
+    history.write(entry, run.history)
     drawn = figures.draw(model, data, images, entry / "figures", run.history)
     export(model, entry, metadata)
     metadata = zoo.presets.read_metadata(entry)
@@ -115,26 +117,20 @@ def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
     """Draws a finished entry's pictures anew, in another folder or for its card.
 
     Returns:
-        The pictures' files; that of its training history stays as it is.
+        The pictures' files; the curve stays as it is where no history is kept.
 
     Raises:
         ValueError: if the entry is damaged, names no data set, or it is another here.
     """
     entry, model = zoo.presets.find(path), zoo.load(path)
     data, images = test_images(zoo.presets.read_metadata(entry))
-    drawn = figures.draw(model, data, images, folder or entry / "figures")
+    kept = history.read(entry)
+    drawn = figures.draw(model, data, images, folder or entry / "figures", kept)
     if folder is None:
         file, curve = entry / "README.md", entry / "figures" / "history.png"
-        shown = [*drawn, curve] if curve.exists() else drawn
+        shown = [*drawn, curve] if curve.exists() and not kept else drawn
         file.write_text(show(shown, file.read_text()))
     return drawn
-
-
-def totals(history: Sequence[dict]) -> dict[str, int]:
-    """Seconds and skipped steps of a whole training, where every epoch has them."""
-    counted = "seconds", "cpu_seconds", "skipped_steps"
-    names = [name for name in counted if all(name in epoch for epoch in history)]
-    return {name: round(sum(epoch[name] for epoch in history)) for name in names}
 
 
 def export(model: zoo.GenerativeModel, entry: Path, metadata: dict) -> None:

@@ -29,6 +29,7 @@ from recipes import (
     datasets,
     demo,
     figures,
+    history,
     publish,
     runs,
 )
@@ -181,6 +182,21 @@ def test_an_entry_is_complete(entry):
     assert metrics["elbo"]["value"] == pytest.approx(-total)
     assert metrics["nll"]["value"] < -metrics["elbo"]["value"]
     assert "5 importance samples" in metrics["nll"]["protocol"]
+    for weights in zoo.load(entry).get_weights():
+        assert weights.dtype != np.float32 or not np.any(
+            weights.view(np.uint32) % 2**16
+        )
+
+
+def test_a_history_is_kept_as_it_is_drawn(tmp_path):
+    epochs = [{"elbo": -2.123, "rate": 1.0, "seconds": 3.0, "loss": 2.123}] * 2
+    epochs += [{**epochs[0], "val_elbo": -2.5}]
+    history.write(tmp_path, epochs)
+    first, second, third = history.read(tmp_path)
+    assert first == second == {"elbo": -2.12, "rate": 1.0}
+    assert third == {"elbo": -2.12, "rate": 1.0, "val_elbo": -2.5}
+    assert history.read(tmp_path / "none") == []
+    assert history.totals(epochs) == {"seconds": 9}
 
 
 @pytest.mark.parametrize(
@@ -746,7 +762,7 @@ def test_a_step_that_is_left_out_ends_no_training(tmp_path, monkeypatch):
     run = runs.Run("skips", tmp_path, epochs=2, seed=0)
     run.fit(model, data, batch_size=128, binarise=True)
     assert [epoch["skipped_steps"] for epoch in run.history] == [0, 1]
-    assert publish.totals(run.history)["skipped_steps"] == 1
+    assert history.totals(run.history)["skipped_steps"] == 1
     assert np.isfinite(run.history[1]["loss"])
 
 
@@ -760,7 +776,7 @@ def test_the_parts_of_a_run_count_as_one(tmp_path):
         assert (tmp_path / name / "checkpoint.keras").exists()
         assert len(part.history) == epochs
     assert len(run.history) == 3
-    took = publish.totals(run.history)
+    took = history.totals(run.history)
     assert took == {
         name: round(sum(epoch[name] for epoch in run.history))
         for name in ("seconds", "cpu_seconds")

@@ -10,7 +10,7 @@ import keras
 
 import zoo
 from recipes import datasets, publish
-from recipes.runs import Run, evaluation_images
+from recipes.runs import Run, evaluation_images, round_weights
 
 EPOCHS = 20
 
@@ -30,6 +30,7 @@ def train(run: Run) -> None:
     learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
     vae.compile(keras.optimizers.Adam(learning_rate))
     vae = run.fit(vae, data, batch_size=batch_size)
+    round_weights(vae)
     images, factors = evaluation_images(data.test, False), data.factors["test"]
     (codes,) = zoo.evaluation.encode(vae, images)
     scores = zoo.evaluation.disentanglement(codes, factors)

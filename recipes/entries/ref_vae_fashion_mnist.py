@@ -11,7 +11,7 @@ import keras
 
 import zoo
 from recipes import datasets, publish, super_resolution
-from recipes.runs import Run, evaluation_images
+from recipes.runs import Run, evaluation_images, round_weights
 
 EPOCHS = 20
 
@@ -35,6 +35,7 @@ def train(run: Run) -> None:
         keras.optimizers.Adam(learning_rate), keras.optimizers.Adam(1e-4, beta_1=0.5)
     )
     model = run.fit(model, data, batch_size=batch_size)
+    round_weights(model)
     images = evaluation_images(data.test, binarise=False)
     given = data.given(model, "test")
     more = super_resolution.judge(model, images[: run.test_images], given, run.seed)

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from recipes.history import DRAWN
+
 
 def history(epochs: Sequence[dict]) -> Figure:
     """ELBO, rate and distortion, or log p(x), of training and validation by epoch.
 
     Of ten or more the first tenth may lie outside: the end is to be read.
     """
-    known = ("elbo", "rate", "distortion", "log_prob")
-    names = [name for name in known if name in epochs[0]]
+    names = [name for name in DRAWN if name in epochs[0]]
     figure = Figure(figsize=(3 * len(names), 2.8), dpi=150, layout="constrained")
     checked = [i for i, epoch in enumerate(epochs) if f"val_{names[0]}" in epoch]
     for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names):
