@@ -15,7 +15,7 @@ import zoo
 from recipes import datasets, figures
 from recipes.runs import Run, evaluation_images, write_json
 
-EPOCHS = 20
+EPOCHS = 10
 SHAPE, LATENT_DIM, BATCH_SIZE = (28, 28, 1), 20, 128
 SIGMAS = (1.0, "learned", "optimal", "per_image", "per_pixel")
 
