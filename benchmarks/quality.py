@@ -36,7 +36,7 @@ def _iaf_vae():
 MODELS = {  # name: model, precision of its networks, and number of seeds
     "vae_mnist": (_vae, "float32", 10),
     "vae_mnist, mixed_bfloat16": (_vae, "mixed_bfloat16", 10),
-    "iaf_vae_mnist": (_iaf_vae, "float32", 3),
+    "iaf_vae_dense_mnist": (_iaf_vae, "float32", 3),
 }
 
 
