@@ -12,7 +12,7 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run, evaluation_images, round_weights
 
-EPOCHS = 20
+EPOCHS = 15
 
 
 def train(run: Run) -> None:
