@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from rich.markup import escape
@@ -26,6 +27,10 @@ HIERARCHIES = {  # records of models with the same layers
 }
 TITLES = ("entry", "parameters", "minutes", "epochs", "-ELBO", "NLL [samples]")
 TITLES += ("published", "gap")
+LABELS = (  # where one may stand beside its mark, in points: the first free place
+    (6, -3, "left"), (-6, -3, "right"), (0, 6, "center"), (0, -12, "center"),
+    (6, 5, "left"), (6, -11, "left"), (-6, 5, "right"), (-6, -11, "right"),
+)  # fmt: skip
 DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper edge
 
 
@@ -208,20 +213,12 @@ def draw(rows: list[Row]) -> Figure:
     top = min(row.nll for row in rows) + DRAWN
     figure = Figure(figsize=(8, 5.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
+    places = {row.name: (row.cpu, min(row.nll, top)) for row in rows}
     for row in rows:
-        outside = row.nll > top
-        label = row.name.replace("_mnist", "") + f", {row.nll:.2f}" * outside
-        place = row.cpu, min(row.nll, top)
+        place, shape = places[row.name], "^" if row.nll > top else "o"
         axes.plot(row.cpu_minutes, [place[1]] * 2, color="C0", lw=0.8)
         fill = "C0" if row.is_entry else "white"
-        axes.plot(*place, "^" if outside else "o", color="C0", markerfacecolor=fill)
-        close = any(
-            row.cpu < other.cpu < 2 * row.cpu and abs(other.nll - row.nll) < 0.3
-            for other in rows
-        )  # on the right, where the label would be
-        side = {"xytext": (-6, 0), "ha": "right"} if close else {"xytext": (6, 0)}
-        side |= {"textcoords": "offset points", "va": "center"}
-        axes.annotate(label, place, fontsize=8, **side)
+        axes.plot(*place, shape, color="C0", markerfacecolor=fill)
     axes.set(xscale="log", xlabel="CPU minutes of training; line: not counted, at most")
     axes.set(ylabel="NLL of the test images, nats")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -229,6 +226,21 @@ def draw(rows: list[Row]) -> Figure:
     axes.xaxis.set_minor_formatter("")
     axes.set_xlim(right=3 * max(row.cpu for row in rows))  # for a label
     axes.grid(alpha=0.3)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()  # from here on, places are in pixels
+    taken = [line.get_window_extent(renderer).padded(2) for line in axes.lines]
+    for row in rows:
+        label = row.name.replace("_mnist", "")
+        label += f", {row.nll:.2f}" if row.nll > top else ""
+        for x, y, align in LABELS:
+            side = {"xytext": (x, y), "ha": align, "textcoords": "offset points"}
+            text = axes.annotate(label, places[row.name], fontsize=8, **side)
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken):
+                break
+            if (x, y, align) != LABELS[-1]:
+                text.remove()
+        taken.append(box)
     return figure
 
 
