@@ -104,7 +104,7 @@ def test_entries_are_small():
         for folder in folders
     ]
     assert max(sizes) < 25e6
-    assert sum(sizes) < 120e6
+    assert sum(sizes) < 140e6
 
 
 def test_a_keras_file_is_for_another_function():
