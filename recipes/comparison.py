@@ -72,7 +72,7 @@ class Row(NamedTuple):
     data: str
     parameters: int
     minutes: float
-    cpu_minutes: tuple[float, float]  # least and most, the same where they were counted
+    cpu_minutes: tuple[float, float]  # of one core and of all, the same if counted
     epochs: int
     elbo: float
     nll: float
@@ -119,7 +119,7 @@ def rows() -> list[Row]:
         binary = data["name"] in DATA and data["binarise"]
         if binary and not data.get("given") and "nll" in metrics:
             minutes = record["seconds"] / 60
-            most = minutes * record["machine"]["cores"]
+            most = minutes * (record["machine"]["cores"] or 1)
             counted = record["cpu_seconds"] / 60 if "cpu_seconds" in record else None
             row = Row(
                 file.parent.name,
@@ -206,8 +206,8 @@ def of_mnist(rows: list[Row]) -> list[Row]:
 def draw(rows: list[Row]) -> Figure:
     """NLL on MNIST against CPU minutes; hollow where only the numbers are kept.
 
-    Where they were not counted a line goes from the minutes by the clock to as many on
-    each core that the training could use, which it cannot have exceeded.
+    Where they were not counted there are those by the clock, times the cores that the
+    training could use, which it cannot have exceeded; a line comes from one core's.
     """
     rows = of_mnist(rows)
     top = min(row.nll for row in rows) + DRAWN
@@ -219,7 +219,7 @@ def draw(rows: list[Row]) -> Figure:
         axes.plot(row.cpu_minutes, [place[1]] * 2, color="C0", lw=0.8)
         fill = "C0" if row.is_entry else "white"
         axes.plot(*place, shape, color="C0", markerfacecolor=fill)
-    axes.set(xscale="log", xlabel="CPU minutes of training; line: not counted, at most")
+    axes.set(xscale="log", xlabel="CPU minutes of training, counted or at most")
     axes.set(ylabel="NLL of the test images, nats")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")

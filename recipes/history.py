@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 FILE = "history.json"
-DRAWN = "elbo", "rate", "distortion", "log_prob"  # nats, by epoch
+DRAWN = "elbo", "iw_elbo", "rate", "distortion", "log_prob"  # nats, by epoch
 KEPT = *DRAWN, *(f"val_{name}" for name in DRAWN)
 
 
 def totals(epochs: Sequence[dict]) -> dict[str, int]:
     """Seconds and skipped steps of a whole training, where every epoch has them."""
     counted = "seconds", "cpu_seconds", "skipped_steps"
-    names = [name for name in counted if all(name in epoch for epoch in epochs)]
+    names = [k for k in counted if epochs and all(k in epoch for epoch in epochs)]
     return {name: round(sum(epoch[name] for epoch in epochs)) for name in names}
 
 

@@ -250,8 +250,8 @@ def _lock(folder: Path) -> int:
 def round_weights(model: keras.Model) -> None:
     """Leaves weights the eight significant bits of bfloat16, in place.
 
-    Compressed files are half as large. A figure that is measured before an entry is
-    published is measured of rounded weights too.
+    Compressed files are half as large. `publish` does it first; a recipe that measures
+    what it publishes does it before.
     """
     for weight in model.weights:
         if weight.dtype == "float32":

@@ -39,10 +39,10 @@ def train(run: Run) -> None:
             info = zoo.evaluation.information(model, test)
             results.append({"networks": networks, "sigma": sigma, **info})
             rows.append(model.reconstruct(test[:12]).numpy())
-        write_json(file, results)
         labels = ["data", *map(str, SIGMAS)]
         picture = figures.grid(rows, labels)
         figures.save(picture, folder / f"reconstructions_{networks}.png")
+        write_json(file, results)
     print_table(results)
 
 

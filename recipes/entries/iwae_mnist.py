@@ -24,7 +24,7 @@ def train(run: Run) -> None:
     with_5 = run.part("5_samples", max(1, run.epochs * 4 // 5))
     vae = fit(with_5, build(5, run.seed), data, learning_rate=1e-3)
     more = nll(with_5, vae, data) if run.num_importance_samples else {}
-    with_50 = run.part("50_samples", max(1, run.epochs // 5))
+    with_50 = run.part("50_samples", max(1, run.epochs - with_5.epochs))
     learned = vae.get_weights()
     vae = build(50, run.seed, doubly_reparameterised=True)
     vae.set_weights(learned)
@@ -53,11 +53,12 @@ def fit(part: Run, vae: zoo.IWAE, data: datasets.Dataset, learning_rate) -> zoo.
 
 
 def nll(part: Run, vae: zoo.IWAE, data: datasets.Dataset) -> dict:
-    """The test NLL after this part of the training, measured once."""
-    file = part.folder / "nll.json"
+    """The test NLL after this part of the training, measured once, before rounding."""
+    file = part.folder / f"nll_{part.num_importance_samples}.json"
     if not file.exists():
         images = evaluation_images(data.test, binarise=True)[: part.test_images]
         draws = part.num_importance_samples
-        metrics = publish.measure(vae, data, images, draws, dtype="float32")
+        dtype = "float32" if part.precision else None
+        metrics = publish.measure(vae, data, images, draws, dtype)
         write_json(file, {"nll_trained_with_5": metrics["nll"]})
     return json.loads(file.read_text())

@@ -9,7 +9,7 @@ from recipes.history import DRAWN
 
 
 def history(epochs: Sequence[dict]) -> Figure:
-    """ELBO, rate and distortion, or log p(x), of training and validation by epoch.
+    """Bounds, rate and distortion, or log p(x), of training and validation by epoch.
 
     Of ten or more the first tenth may lie outside: the end is to be read.
     """
