@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from recipes.history import DRAWN
 
@@ -29,6 +30,7 @@ def history(epochs: Sequence[dict]) -> Figure:
             room = 0.05 * (max(ends) - min(ends)) or 1.0
             axes.set_ylim(min(ends) - room, max(ends) + room)
         axes.set(title=name, xlabel="epoch", ylabel="nats per image")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.legend(frameon=False)
     return figure
 
