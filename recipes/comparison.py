@@ -72,16 +72,11 @@ class Row(NamedTuple):
     data: str
     parameters: int
     minutes: float
-    cpu_minutes: tuple[float, float]  # of one core and of all, the same if counted
+    cpu_minutes: float  # counted, or at most
     epochs: int
     elbo: float
     nll: float
     samples: str  # or "exact"
-
-    @property
-    def cpu(self) -> float:
-        """CPU minutes of training, at most."""
-        return self.cpu_minutes[1]
 
     @property
     def is_entry(self) -> bool:
@@ -118,16 +113,14 @@ def rows() -> list[Row]:
         # Given a condition, likelihoods are of another kind: p(x|given).
         binary = data["name"] in DATA and data["binarise"]
         if binary and not data.get("given") and "nll" in metrics:
-            minutes = record["seconds"] / 60
-            most = minutes * (record["machine"]["cores"] or 1)
-            counted = record["cpu_seconds"] / 60 if "cpu_seconds" in record else None
+            at_most = record["seconds"] * (record["machine"]["cores"] or 1)
             row = Row(
                 file.parent.name,
                 file.parent,
                 data["name"],
                 record["parameters"],
-                minutes,
-                (counted, counted) if counted else (minutes, most),
+                record["seconds"] / 60,
+                record.get("cpu_seconds", at_most) / 60,
                 record["epochs"],
                 metrics["elbo"]["value"],
                 metrics["nll"]["value"],
@@ -184,7 +177,7 @@ def markdown(rows: list[Row]) -> str:
     others = lines([row for row in rows if not row.is_entry], "../")
     parts = lines(entries(rows), "../"), "Published:", "\n".join(published)
     quick = ", ".join(
-        f"`{r.name}` ({r.nll:.2f} after {r.cpu:.0f})" for r in front(rows)
+        f"`{r.name}` ({r.nll:.2f} after {r.cpu_minutes:.0f})" for r in front(rows)
     )
     best = f"On MNIST none is better in fewer CPU minutes, at most, than {quick}."
     return "\n\n".join([*parts, "Kept as numbers only:", others, best])
@@ -193,7 +186,7 @@ def markdown(rows: list[Row]) -> str:
 def front(rows: list[Row]) -> list[Row]:
     """Those on MNIST that no other is better than in as few CPU minutes or fewer."""
     found = []
-    for row in sorted(of_mnist(rows), key=lambda row: (row.cpu, row.nll)):
+    for row in sorted(of_mnist(rows), key=lambda row: (row.cpu_minutes, row.nll)):
         if not found or row.nll < found[-1].nll:
             found.append(row)
     return found
@@ -207,41 +200,43 @@ def draw(rows: list[Row]) -> Figure:
     """NLL on MNIST against CPU minutes; hollow where only the numbers are kept.
 
     Where they were not counted there are those by the clock, times the cores that the
-    training could use, which it cannot have exceeded; a line comes from one core's.
+    training could use, which it cannot have exceeded, and a line from those of one.
     """
     rows = of_mnist(rows)
     top = min(row.nll for row in rows) + DRAWN
     figure = Figure(figsize=(8, 5.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    places = {row.name: (row.cpu, min(row.nll, top)) for row in rows}
     for row in rows:
-        place, shape = places[row.name], "^" if row.nll > top else "o"
-        axes.plot(row.cpu_minutes, [place[1]] * 2, color="C0", lw=0.8)
-        fill = "C0" if row.is_entry else "white"
-        axes.plot(*place, shape, color="C0", markerfacecolor=fill)
+        x, y, outside = row.cpu_minutes, min(row.nll, top), row.nll > top
+        axes.plot([min(row.minutes, x), x], [y, y], color="C0", lw=0.8)
+        shape, fill = "^" if outside else "o", "C0" if row.is_entry else "white"
+        axes.plot(x, y, shape, color="C0", markerfacecolor=fill)
+        label = row.name.replace("_mnist", "") + f", {row.nll:.2f}" * outside
+        axes.annotate(label, (x, y), (0, 0), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", xlabel="CPU minutes of training, counted or at most")
     axes.set(ylabel="NLL of the test images, nats")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
-    axes.set_xlim(right=3 * max(row.cpu for row in rows))  # for a label
+    axes.set_xlim(right=3 * max(row.cpu_minutes for row in rows))  # for a label
     axes.grid(alpha=0.3)
+    part_labels(figure, axes)
+    return figure
+
+
+def part_labels(figure: Figure, axes) -> None:
+    """Moves each label to the first place where it covers nothing, or to the last."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()  # from here on, places are in pixels
     taken = [line.get_window_extent(renderer).padded(2) for line in axes.lines]
-    for row in rows:
-        label = row.name.replace("_mnist", "")
-        label += f", {row.nll:.2f}" if row.nll > top else ""
+    for text in axes.texts:
         for x, y, align in LABELS:
-            side = {"xytext": (x, y), "ha": align, "textcoords": "offset points"}
-            text = axes.annotate(label, places[row.name], fontsize=8, **side)
+            text.xyann = x, y
+            text.set_horizontalalignment(align)
             box = text.get_window_extent(renderer)
-            if not any(box.overlaps(other) for other in taken):
+            if not any(map(box.overlaps, taken)):
                 break
-            if (x, y, align) != LABELS[-1]:
-                text.remove()
         taken.append(box)
-    return figure
 
 
 def update(rows: list[Row]) -> list[Path]:

@@ -53,7 +53,7 @@ def publish(
         model = zoo.evaluation.with_dtype(model, "float32")
     round_weights(model)
     images = evaluation_images(data.test, binarise)
-    measured = images[: run.test_images]
+    measured, epochs = images[: run.test_images], run.history
     print(f"\nTest: {len(measured)} images")
     metadata = {
         "recipe": run.recipe or run.name,
@@ -71,7 +71,7 @@ def publish(
         "epochs": run.epochs,
         **run.precision,
         "rounded": "bfloat16",
-        **history.totals(run.history),
+        **history.totals(epochs),
         "machine": describe_machine(),
         "metrics": {
             **measure(model, data, measured, run.num_importance_samples),
@@ -81,8 +81,8 @@ def publish(
         "rarity": rarity(model, data, binarise),
     }
     entry = zoo.presets.save(model, run.folder / run.name, metadata)
-    history.write(entry, run.history)
-    drawn = figures.draw(model, data, images, entry / "figures", run.history)
+    history.write(entry, epochs)
+    drawn = figures.draw(model, data, images, entry / "figures", epochs)
     export(model, entry, metadata)
     metadata = zoo.presets.read_metadata(entry)
     (entry / "README.md").write_text(card(run.name, about, metadata, drawn))

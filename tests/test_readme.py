@@ -54,6 +54,9 @@ def test_the_results_are_the_recorded_ones():
         assert picture.text["Description"] == table
     table = comparison.lines(comparison.entries(comparison.rows()), "")
     assert f"{comparison.START}\n{table}\n{comparison.END}" in README.read_text()
+    compared = {row.name for row in comparison.rows()} & set(zoo.list_presets())
+    assert table.count("\n") == 1 + len(compared)
+    assert all(f"| [`{name}`]" in table for name in comparison.PUBLISHED)
 
 
 def test_every_card_says_what_is_recorded():
@@ -105,7 +108,8 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     drawn = [row for row in rows if row.data == "mnist"]
     (axes,) = comparison.draw(rows).axes
     line, best = (line.get_xydata().tolist() for line in axes.lines[:2])
-    assert line == [[minutes, drawn[0].nll] for minutes in drawn[0].cpu_minutes]
+    minutes, most = drawn[0].minutes, drawn[0].cpu_minutes
+    assert line == [[min(minutes, most), drawn[0].nll], [most, drawn[0].nll]]
     assert best == [line[1]]
     assert len(axes.lines) == 2 * len(axes.texts) == 2 * len(drawn)
 
