@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test lint docs notebooks bench clean
 
-demo: $(READY)  ## load, check, train, measure, draw, save and serve, in minutes
+demo: $(READY)  ## load, check, train, measure, draw, save and export, in minutes
 	$(BIN)/python -m recipes demo
 
 test: $(READY)  ## the whole fast test suite

@@ -259,7 +259,7 @@ def explore(
     try:
         from recipes.explorer.app import serve
     except ModuleNotFoundError as error:
-        wanted = "The explorer needs: pip install 'vae-zoo[explore]'"
+        wanted = "The explorer needs: pip install '.[explore]'"
         raise RuntimeError(f"{error}. {wanted}") from None
     serve(path, host, port)
 
@@ -287,7 +287,7 @@ def demo(
     ] = Path("runs/demo"),
     epochs: Annotated[int, typer.Option(min=1, help="Of the short training.")] = 2,
 ) -> None:
-    """See all of it in minutes: load, check, train, measure, draw, save, serve."""
+    """See all of it in minutes: load, check, train, measure, draw, save, export."""
     start_tensorflow()
     from recipes.demo import run_demo
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,31 @@ class Dataset:
         shape = f"{self.train.dtype} {self.train.shape[1:]}"
         licence = f"licence {self.licence}"
         return f"<Dataset {self.name}: {counts}, {shape}, {labels}, {licence}>"
+
+    def holding_out(self, count: int) -> Dataset:
+        """The same images, the last `count` of which held out of the training images.
+
+        For a protocol that trains on more of them, once the settings are chosen.
+
+        Raises:
+            ValueError: unless `count` is between 1 and the number held out so far.
+        """
+        end = len(self.validation) - count
+        if not 0 <= end < len(self.validation):
+            raise ValueError(
+                f"`count` must be from 1 to {len(self.validation)}, which are held out "
+                f"so far. Received: count={count}"
+            )
+
+        def move(tables: dict | None) -> dict | None:
+            if tables is None or tables["train"] is None:
+                return tables
+            train = np.concatenate([tables["train"], tables["validation"][:end]])
+            return tables | {"train": train, "validation": tables["validation"][end:]}
+
+        images = move({"train": self.train, "validation": self.validation})
+        tables = {"labels": move(self.labels), "factors": move(self.factors)}
+        return replace(self, **images, **tables)
 
     def given(self, model, split: str, count: int | None = None) -> dict:
         """What a model is told beside the first images: that which it asks for.

@@ -13,6 +13,7 @@ from tests.configs import (
     biva,
     build,
     conditional_vae,
+    semi_supervised_vae,
 )
 from tests.small_models import RealNVP, SpatialVAE
 from tests.test_hierarchical_vae import BOTH, THREE_LAYERS, LinearToy
@@ -137,6 +138,14 @@ def test_what_it_cannot_do_is_refused():
     for k in (-1, 2):
         with pytest.raises(ValueError, match=f"Received: k={k}, 1 latents"):
             likelihood_ratio(build(), x, k)
+    with pytest.raises(ValueError, match=r"from 0 to .* Received: k=0\.5"):
+        log_prob_above(build(), x, 0.5)
+    with pytest.raises(ValueError, match="must have a prior that its lower latents"):
+        log_prob_above(build(zoo.Autoencoder), x, 1)
+    with pytest.raises(ValueError, match=r"`label` must lie in \[0, 9\]"):
+        log_prob_above(semi_supervised_vae(), x, 0)
+    with pytest.raises(ValueError, match=r"`label` must lie in \[0, 9\]"):
+        zoo.evaluation.fit_mixture_prior(semi_supervised_vae(), x, 1)
     with pytest.raises(ValueError, match="0 latents"):
         log_prob_above(RealNVP(couplings=2), x, 0)
     with pytest.raises(ValueError, match="`num_importance_samples` must be at least 1"):
@@ -212,6 +221,7 @@ def test_what_has_no_score_is_refused():
         zoo.evaluation.anomaly_score(model, np.nan * x, table)
     with pytest.raises(ValueError, match="`num_importance_samples` must be at least 1"):
         zoo.evaluation.rarity(model, x, num_importance_samples=0)
-    for wrong in ({}, table | {"num_importance_samples": None}, [1, 2]):
+    draws = [table | {"num_importance_samples": n} for n in (None, 0, -1, True)]
+    for wrong in ({}, *draws, [1, 2]):
         with pytest.raises(ValueError, match=r"table of `zoo\.evaluation\.rarity` for"):
             zoo.evaluation.anomaly_score(model, x, wrong)

@@ -390,7 +390,7 @@ def test_free_bits_hold_every_latent():
     [
         ({"top_down_dims": (1, 2)}, "one entry for each layer"),
         ({"strides": ()}, "one entry for each layer"),
-        ({"top_down_dims": (0,)}, "`top_down_dims` must be at least 1"),
+        ({"top_down_dims": (0,)}, r"`top_down_dims\[0\]` must be at least 1"),
         ({"top_dim": 0}, "`top_dim` must be at least 1"),
         ({"image_shape": (12,)}, r"\(height, width, channels\)\. Received: \(12,\)"),
     ],

@@ -116,6 +116,9 @@ def test_empty_data_set(vae, empty):
     dataset = tf.data.Dataset.from_tensor_slices(empty).batch(4, drop_remainder=True)
     with refused(vae, "must not be empty"):
         vae.fit(dataset)
+    for measure in (zoo.evaluation.encode, zoo.evaluation.rarity):
+        with refused(vae, r"must not be empty\. Received: <"):
+            measure(vae, dataset)
 
 
 def test_empty_list(vae):
@@ -128,9 +131,21 @@ def test_a_data_set_without_an_end_needs_a_number_of_steps(vae, digits):
         tf.data.Dataset.from_tensors(digits).repeat(),
         datasets.stream(digits, 32, seed=0),
     ):
-        with refused(vae, "without an end needs `steps_per_epoch`.*Received: <"):
+        wanted = "without an end needs `{}`.*Received: <"
+        with refused(vae, wanted.format("steps_per_epoch")):
             vae.fit(endless)
-        vae.fit(endless, steps_per_epoch=1, verbose=0)
+        with refused(vae, wanted.format("validation_steps")):
+            vae.fit(digits, validation_data=endless)
+        with refused(vae, wanted.format("steps")):
+            vae.evaluate(endless)
+        with refused(vae, wanted.format("steps")):
+            vae.predict(endless)
+        with refused(vae, wanted.format(r"\.take\(batches\)")):
+            zoo.evaluation.log_prob(vae, endless)
+        vae.evaluate(endless, steps=1, verbose=0)
+        vae.predict(endless, steps=1, verbose=0)
+        held_out = {"validation_data": endless, "validation_steps": 1}
+        vae.fit(endless, steps_per_epoch=1, verbose=0, **held_out)
         vae.step.assign(0)
 
 
@@ -343,6 +358,48 @@ def test_negative_weights_are_refused(cls, options):
     name, weight = next(iter(options.items()))
     with pytest.raises(ValueError, match=f"not be negative: .*{name}={weight}"):
         cls(**options)
+
+
+RAMP = zoo.schedules.Linear(0.0, 1.0, steps=10)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: configs.vq_vae(commitment=RAMP),
+        lambda: configs.nvae(spectral=RAMP),
+        lambda: configs.semi_supervised_vae(alpha=RAMP),
+        lambda: configs.build().sample(temperature=RAMP),
+    ],
+)
+def test_a_schedule_is_refused_where_none_can_be(make):
+    with pytest.raises(ValueError, match=r"not be negative: a number\. Received: "):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "received"),
+    [
+        (lambda: zoo.networks.dense_encoder((4,), (8, 0)), r"units\[1\]=0"),
+        (lambda: zoo.networks.conv_encoder((8, 8, 1), (4, 2.5)), r"filters\[1\]=2\.5"),
+        (lambda: zoo.networks.conv_decoder(2, (8, 8, 1), ()), "filters=0"),
+        (lambda: zoo.networks.residual_decoder(2, (8, 8, 1), ()), "filters=0"),
+        (lambda: zoo.networks.conv_discriminator((8, 8)), r"\(8, 8\)"),
+        (lambda: zoo.networks.upsampler(2, (8, 8)), r"\(8, 8\)"),
+        (lambda: zoo.IAF(8, units=(0,)), r"units\[0\]=0"),
+        (lambda: zoo.FlowPrior(4, layers=0), "layers=0"),
+        (
+            lambda: configs.build(zoo.LadderVAE, upper_dims=(2,), upper_units=(0,)),
+            r"upper_units\[0\]=0",
+        ),
+        (lambda: configs.biva(dims=(-1,)), r"bottom_up_dims\[0\]=-1"),
+        (lambda: zoo.PixelCNN((8, 8, 1), levels=2), r"\(8, 8, 1\)"),
+        (lambda: zoo.PixelCNN((8, 8), levels=2, upper=(0, 8, 2)), "upper=0"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(make, received):
+    with pytest.raises(ValueError, match=f"Received: {received}$"):
+        make()
 
 
 @pytest.mark.parametrize(

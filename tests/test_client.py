@@ -6,10 +6,13 @@ asks any server of an entry in place of the local one.
 """
 
 import functools
+import http.server
 import importlib
 import os
+import re
 import socket
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -213,6 +216,31 @@ def test_nobody_answers(scheme):
         client.close()
 
 
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]", b'{"hello": 1}'])
+def test_something_else_answers(body):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = Client("tiny", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(RuntimeError, match=re.escape(f"HTTP 200: {body.decode()}")):
+            client.sample()
+        client.close()
+        server.shutdown()
+
+
 def test_only_what_is_unavailable_is_asked_again(monkeypatch):
     monkeypatch.setattr(zoo_client, "FIRST_WAIT", 1e-3)
     client, codes = Client("tiny"), ["UNAVAILABLE", "UNAVAILABLE", "INTERNAL", "OK"]
@@ -237,5 +265,5 @@ def test_what_is_missing_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     for name in ("zoo.client", "zoo.transports"):
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vae-zoo\[serving\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install '\.\[serving\]'"):
         importlib.import_module("zoo.client")

@@ -9,6 +9,7 @@ import shutil
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -272,6 +273,40 @@ def test_digits(digits):
     assert set(np.unique(digits.train)) == {level / 16 for level in range(17)}
     assert len(digits.labels["test"]) == 299
     assert digits.classes == tuple("0123456789")
+
+
+@pytest.mark.parametrize("count", [1, 100, 249])
+def test_fewer_images_are_held_out(digits, count):
+    factors = {
+        split: np.stack([labels, labels], 1) for split, labels in digits.labels.items()
+    }
+    digits = replace(digits, factors=factors)
+    fewer = digits.holding_out(count)
+    joined = np.concatenate([digits.train, digits.validation])
+    np.testing.assert_array_equal(fewer.train, joined[:-count])
+    np.testing.assert_array_equal(fewer.validation, joined[-count:])
+    joined = np.concatenate([digits.labels["train"], digits.labels["validation"]])
+    for split, part in {
+        "train": joined[:-count],
+        "validation": joined[-count:],
+    }.items():
+        np.testing.assert_array_equal(fewer.labels[split], part)
+        np.testing.assert_array_equal(fewer.factors[split][:, 1], part)
+    np.testing.assert_array_equal(fewer.labels["test"], digits.labels["test"])
+    np.testing.assert_array_equal(fewer.factors["test"], digits.factors["test"])
+    assert fewer.checksum == digits.checksum  # of the same images in the same order
+
+
+def test_fewer_images_without_labels_are_held_out():
+    array = datasets.load(numbered(20)).holding_out(1)
+    assert [len(array.train), len(array.validation), len(array.test)] == [17, 1, 2]
+    assert array.labels == {"train": None, "validation": None, "test": None}
+
+
+@pytest.mark.parametrize("count", [0, -1, 250])
+def test_no_more_and_no_fewer_than_are_held_out(digits, count):
+    with pytest.raises(ValueError, match=f"from 1 to 249.*Received: count={count}"):
+        digits.holding_out(count)
 
 
 def test_folder(tmp_path):

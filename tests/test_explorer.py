@@ -363,7 +363,7 @@ def test_a_missing_group_is_one_clear_line(monkeypatch):
     monkeypatch.delitem(sys.modules, "recipes.explorer.app")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = CliRunner().invoke(cli.app, ["explore", "vae_mnist"])
-    assert str(result.exception).endswith("needs: pip install 'vae-zoo[explore]'")
+    assert str(result.exception).endswith("needs: pip install '.[explore]'")
 
 
 browser = pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium here")

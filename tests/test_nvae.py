@@ -496,8 +496,8 @@ def test_shares_of_a_balanced_warm_up_are_held_constant():
     [
         ({"groups": (1, 1, 1, 1)}, "4 scales must halve the image"),
         ({"groups": ()}, "`groups` must be at least 1"),
-        ({"groups": (1, 0)}, "`groups` must be at least 1"),
-        ({"outer_cells": (1, 0)}, "`outer_cells` must be at least 1"),
+        ({"groups": (1, 0)}, r"`groups\[1\]` must be at least 1"),
+        ({"outer_cells": (1, 0)}, r"`outer_cells\[1\]` must be at least 1"),
         ({"outer_cells": (1,) * 3}, "`channels` must be a multiple of 8"),
         ({"flows": -1}, "`flows` must be a whole number, or 0"),
         ({"cells": 0}, "`cells` must be at least 1"),

@@ -6,12 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 import zoo
 from tests.configs import BINARY, build, ladder, nvae, optimizer
 from zoo import bounds, objectives
+from zoo.bounds import Latent
 from zoo.draws import Sample, seed_words
-from zoo.heads.diagonal_normal import diagonal_normal
+from zoo.heads.diagonal_normal import diagonal_normal, loc_and_scale
 from zoo.objectives import ELBO, IWELBO, TotalCorrelation
 
 X = BINARY[:64]
@@ -161,6 +163,19 @@ def test_importance_weights_of_maps(dreg):
     assert np.isfinite(loss)
     gradients = tape.gradient(loss, [w.value for w in model.trainable_weights])
     assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_one_scale_does_for_many_dimensions():
+    loc = tf.random.stateless_normal([5, 3], seed=[0, 1])
+    found = []
+    for scale in (0.5, tf.fill([3], 0.5), tf.fill([5, 3], 0.5)):
+        posterior = tfd.Independent(tfd.Normal(loc, scale), 1)
+        for ours, given in zip(loc_and_scale(posterior), (loc, tf.fill([5, 3], 0.5))):
+            np.testing.assert_array_equal(ours, given)
+        latent = Latent(loc, posterior.log_prob(loc), posterior, posterior)
+        found.append(objectives.decompose(latent, 64))
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[2])
 
 
 def test_the_total_correlation_of_maps_is_that_of_their_values():

@@ -81,6 +81,19 @@ def test_all_labels_known_is_the_conditional_vae_and_a_classifier(model):
     np.testing.assert_allclose(terms, expected, rtol=1e-4)
 
 
+def test_a_line_between_images_has_the_label_of_the_first(model):
+    model, plain = model
+    guess = {"label": log_q(model).argmax(axis=1)}
+    line = model.interpolate(X, X[::-1], steps=3)
+    np.testing.assert_array_equal(line, plain.interpolate(X, X[::-1], guess, steps=3))
+    both = {"x": X, "label": Y}
+    line = plain.interpolate(both, X[::-1], steps=3)
+    given = plain.interpolate(X, X[::-1], {"label": Y}, steps=3)
+    np.testing.assert_array_equal(line, given)
+    with pytest.raises(ValueError, match="Conditions must come once"):
+        plain.interpolate(both, both)
+
+
 def test_what_is_no_label_is_not_taken_for_an_unknown_one(model):
     model, _ = model
     for label in (-2, 10):

@@ -592,7 +592,7 @@ def test_pure_functions_run_in_a_graph(vae, digits):
 def test_an_incomplete_chunk_draws_no_more_than_it_needs(vae, digits):
     """Five draws in chunks of two are the first ones of three chunks, not six draws."""
     chunks = [
-        vae._log_weights(
+        vae.log_weights_of(
             Sample(tf.random.fold_in(seed_words(3), i), count * len(digits), count),
             tf.constant(digits),
             {},

@@ -131,8 +131,8 @@ def test_the_levels_picture_holds_the_layers_above_and_draws_the_others(build):
     [
         ({"units": (8,)}, "one entry for each level"),
         ({"latent_dims": (), "units": ()}, "one entry for each level"),
-        ({"latent_dims": (0, 2)}, "`latent_dims` must be at least 1"),
-        ({"units": (8, 0)}, "`units` must be at least 1"),
+        ({"latent_dims": (0, 2)}, r"`latent_dims\[0\]` must be at least 1"),
+        ({"units": (8, 0)}, r"`units\[1\]` must be at least 1"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(options, message):

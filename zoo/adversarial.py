@@ -41,7 +41,7 @@ class Adversarial(LatentVariableModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        checks.not_negative(adversarial_weight=adversarial_weight)
+        checks.not_negative(scheduled=True, adversarial_weight=adversarial_weight)
         self.discriminator = discriminator
         self.adversarial_weight = adversarial_weight
 

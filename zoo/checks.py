@@ -79,7 +79,9 @@ def named(given) -> dict:
 def together(x, given) -> dict:
     """x and its conditions as one dict, as which they may have come already."""
     given = named(given)
-    return dict(x) if isinstance(x, dict) and not given else {"x": x, **given}
+    wanted = "Conditions must come once: in the dict of x, or beside an array x."
+    require(not (isinstance(x, dict) and given), wanted, "both")
+    return dict(x) if isinstance(x, dict) else {"x": x, **given}
 
 
 def completed(data: dict, fields: dict[str, Field], rows) -> dict[str, tf.Tensor]:
@@ -98,9 +100,11 @@ def completed(data: dict, fields: dict[str, Field], rows) -> dict[str, tf.Tensor
 def check_shape(shape, axes: int | None = None) -> None:
     """Raises a ValueError unless it is a shape, of so many axes if that is said."""
     listed = isinstance(shape, list | tuple)
-    wanted = "A shape is a tuple, such as (28, 28, 1)."
-    if axes == 3:
-        wanted = "An image's shape is (height, width, channels)."
+    wanted = {
+        None: "A shape is a tuple, such as (28, 28, 1).",
+        2: "The shape of a map is (height, width).",
+        3: "An image's shape is (height, width, channels).",
+    }[axes]
     require(listed and axes in (None, len(shape)), wanted, shape)
 
 
@@ -246,20 +250,30 @@ def at_least(least: int, **counts: int) -> None:
         require(whole and count >= least, wanted, f"{name}={count!r}")
 
 
-def per_layer(**sizes) -> None:
-    """Raises a ValueError that names what is no tuple or list, one entry per layer."""
+def per_layer(least: int = 1, **sizes) -> None:
+    """Raises a ValueError that names what is no tuple or list, one entry per layer.
+
+    Entries are whole numbers, at least `least`.
+    """
     for name, value in sizes.items():
         wanted = f"`{name}` must be a tuple of whole numbers, one for each layer."
         good = isinstance(value, Sequence) and not isinstance(value, str)
         require(good, wanted, f"{name}={value!r}")
+        for index, size in enumerate(value):
+            at_least(least, **{f"{name}[{index}]": size})
 
 
-def not_negative(**weights) -> None:
-    """Raises a ValueError that names the weight which is no schedule and not >= 0."""
+def not_negative(scheduled: bool = False, **weights) -> None:
+    """Raises a ValueError that names the weight which is not >= 0.
+
+    One that may be `scheduled` is else a schedule.
+    """
     for name, weight in weights.items():
         number = isinstance(weight, Real | np.number) and weight >= 0
-        wanted = f"`{name}` must not be negative: a number or a schedule."
-        require(number or callable(weight), wanted, f"{name}={weight!r}")
+        kind = "a number or a schedule" if scheduled else "a number"
+        wanted = f"`{name}` must not be negative: {kind}."
+        good = number or (scheduled and callable(weight))
+        require(good, wanted, f"{name}={weight!r}")
 
 
 def check_optimizer(optimizer) -> None:

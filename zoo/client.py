@@ -40,8 +40,9 @@ class Client:
         url: `grpc://HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`.
         version: a number or a label; by default the server's newest version. Name one
             if the server may load another between the parts of a large batch.
-        timeout: seconds for the answer to a request, attempts included. What is not
-            reachable is asked again until then; nothing else is.
+        timeout: seconds for the answer to a request, attempts included; of a REST
+            answer that comes in pieces, for each. What is not reachable is asked again
+            until then; nothing else is.
         rows: the most that go into one request.
 
     Raises:

@@ -218,6 +218,8 @@ class UpperSample(Sample):
     def __call__(self, prior, posterior=None, taken=None):
         if len(self.latents) < self.inferred:
             return super().__call__(prior, posterior, taken)
+        wanted = "The model must have a prior that its lower latents can come from."
+        checks.require(prior is not posterior, wanted, prior.name)
         return super().__call__(prior)
 
 
@@ -254,6 +256,7 @@ class PathSample(Sample):
     weights = None  # [K, B]; ones where no objective gives any
 
     def __call__(self, prior, posterior=None, taken=None):
+        normal = diagonal_normal(posterior)
         rule = "The doubly reparameterised gradient needs a model of one latent layer."
         checks.require(not (self.latents or taken), rule, f"also {prior.name}")
 
@@ -265,7 +268,6 @@ class PathSample(Sample):
 
         z, _ = self.take(posterior)
         z = tf.custom_gradient(lambda z: (tf.identity(z), weigh))(z)
-        normal = diagonal_normal(posterior)
         loc, scale = tf.stop_gradient(normal.loc), tf.stop_gradient(normal.scale)
         constant = tfd.Independent(tfd.Normal(loc, scale), z.shape.rank - 1)
         log_q = bounds.log_prob(constant, z)

@@ -2,11 +2,16 @@
 
 import tensorflow as tf
 
+from zoo import checks
 
-def is_endless(dataset) -> bool:
-    """Whether it is a data set that is known to have no end."""
-    plain = isinstance(dataset, tf.data.Dataset)
-    return plain and bool(dataset.cardinality() == tf.data.INFINITE_CARDINALITY)
+
+def check_end(data, name: str, steps: int | None) -> None:
+    """Raises a ValueError if data have no end and nobody says how many `steps`."""
+    plain = isinstance(data, tf.data.Dataset)
+    endless = plain and bool(data.cardinality() == tf.data.INFINITE_CARDINALITY)
+    wanted = f"A data set without an end needs `{name}`, of the recipes' streams "
+    wanted += "`steps_per_epoch(images, batch_size)`."
+    checks.require(steps or not endless, wanted, data)
 
 
 def untuned(dataset):

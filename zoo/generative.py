@@ -176,6 +176,7 @@ class GenerativeModel(Model):
         """Images of the codes on straight lines from those of x_0 to those of x_1.
 
         Both are `[B, *event_shape]`; returns `[steps, B, *event_shape]`, ends included.
+        All have the conditions `given`, which may come in a dict with x_0.
         Raises a ValueError if codes are whole numbers, or `steps` less than two.
         """
         checks.at_least(2, steps=steps)
@@ -206,6 +207,10 @@ class GenerativeModel(Model):
     def check(self, data) -> None:
         """Raises a ValueError that says why, if this model cannot take `data`."""
         checks.check_source(data, self.fields)
+
+    def check_conditions(self, given: dict) -> None:
+        """Raises a ValueError if one that an image is made of is not known."""
+        checks.check_arrays(self._of_image(given), self.given_fields)
 
     def example(self) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One row of plain values: x and the conditions."""

@@ -12,7 +12,7 @@ SIZE = 8  # bytes of a PNG's width and height
 
 
 def takes_files(x: Field) -> bool:
-    """Whether such x are images of one or three channels, with values in [0, 1]."""
+    """Whether such x are images of one or three channels that may lie in [0, 1]."""
     (low, high), channels = x.support, x.shape[2:]
     return x.dtype == "float32" and low <= 0 < 1 <= high and channels in ((1,), (3,))
 

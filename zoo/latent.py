@@ -223,7 +223,7 @@ class LatentVariableModel(GenerativeModel):
             checks.at_least(1, num_importance_samples=num_importance_samples)
         x, given = self._as_batch(x, given)
         draw = self._sampling(seed_words(seed), x, num_importance_samples)
-        return self._log_weights(draw, x, given, self.features(x, given))
+        return self.log_weights_of(draw, x, given, self.features(x, given))
 
     def log_prob(
         self, x, given=None, *, num_importance_samples=128, seed=0, chunk=32
@@ -240,6 +240,11 @@ class LatentVariableModel(GenerativeModel):
             chunk = min(chunk, total)
         x, given = self._as_batch(x, given)
         return self._log_prob(x, given, total, seed_words(seed), chunk)
+
+    def log_weights_of(self, draw: Draw, x, given, features) -> tf.Tensor:
+        """log p(x, z) - log q(z|x) of a draw's latents in nats, `[K, B]`."""
+        _, log_p = self._drawn(draw, x, given, features)
+        return draw.split(bounds.log_weights(log_p, draw.latents))
 
     # Private.
 
@@ -266,13 +271,9 @@ class LatentVariableModel(GenerativeModel):
 
         def log_w(index, count):
             draw = self._sampling(tf.random.fold_in(seed, index), x, count)
-            return self._log_weights(draw, x, given, features)
+            return self.log_weights_of(draw, x, given, features)
 
         return bounds.streamed_iw_elbo(log_w, tf.shape(x)[0], total, chunk)
-
-    def _log_weights(self, draw, x, given, features):
-        _, log_p = self._drawn(draw, x, given, features)
-        return draw.split(bounds.log_weights(log_p, draw.latents))
 
     def _drawn(self, draw, x, given, features):
         """p(x|z) of the latents that a walk draws, and log p(x|z)."""

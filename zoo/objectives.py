@@ -14,7 +14,7 @@ from tensorflow_probability import distributions as tfd
 from zoo import bounds, checks, schedules
 from zoo.devices import mean_of_all
 from zoo.draws import Draw, PathSample, Sample
-from zoo.heads.diagonal_normal import diagonal_normal
+from zoo.heads.diagonal_normal import loc_and_scale
 from zoo.model import Configured
 from zoo.schedules import Schedule
 
@@ -43,7 +43,7 @@ class Objective(Configured):
     def __post_init__(self):
         counts = [f.name for f in dataclasses.fields(self) if f.type in (int, "int")]
         checks.at_least(1, **{name: getattr(self, name) for name in counts})
-        checks.not_negative(**vars(self))
+        checks.not_negative(scheduled=True, **vars(self))
 
     def draw(self, seed: tf.Tensor, batch_size) -> Draw:
         return self.draws(seed, self.num_samples * batch_size, self.num_samples)
@@ -256,8 +256,8 @@ def decompose(latent: bounds.Latent, dataset_size: int) -> tuple[tf.Tensor, ...]
     They sum to log q(z|x) - log p(z) whatever the estimate of q(z) is. Of maps, every
     value is a dimension.
     """
-    normal, dims = diagonal_normal(latent.posterior), math.prod(latent.z.shape[1:])
-    loc, scale = (tf.reshape(t, [-1, dims]) for t in (normal.loc, normal.scale))
+    dims = math.prod(latent.z.shape[1:])
+    loc, scale = (tf.reshape(t, [-1, dims]) for t in loc_and_scale(latent.posterior))
     log_count = tf.math.log(tf.cast(tf.shape(loc)[0], tf.float32))
     log_count += math.log(dataset_size)
     z = tf.reshape(latent.z, [-1, 1, dims])

@@ -45,7 +45,8 @@ def check_table(model, table: dict) -> None:
     draws = table.get(DRAWS) if good else None
     good = quantiles.shape == (PARTS + 1,) and np.isfinite(quantiles).all()
     good = good and (np.diff(quantiles) >= 0).all()
-    good = good and (draws is None if model.exact else isinstance(draws, int))
+    drawn = isinstance(draws, int) and draws is not True and draws >= 1
+    good = good and (draws is None if model.exact else drawn)
     wanted = "`rarity` must be a table of `zoo.evaluation.rarity` for this model."
     checks.require(good, wanted, table)
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from zoo import checks, internals
 from zoo.callbacks import listens_to_batches, with_progress
-from zoo.feeds import is_endless, is_plain, untuned
+from zoo.feeds import check_end, is_plain, untuned
 from zoo.guard import Guard
 from zoo.steps import compiled_steps, single_step
 
@@ -38,15 +38,14 @@ class Trainer(internals.PipelineUser):
         checks.refuse_weights(kwargs.get("sample_weight"), kwargs.get("class_weight"))
         checks.refuse_lists(x)
         self.check(x if kwargs.get("y") is None else (x, kwargs["y"]))
-        if kwargs.get("validation_data") is not None:
-            self.check(kwargs["validation_data"])
+        held_out = kwargs.get("validation_data")
+        if held_out is not None:
+            self.check(held_out)
         self._check_y(x, kwargs.get("y"))
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns of its own default here
-        wanted = "A data set without an end needs `steps_per_epoch`, of the recipes' "
-        wanted += "streams `steps_per_epoch(images, batch_size)`."
-        ends = kwargs.get("steps_per_epoch") or not is_endless(x)
-        checks.require(ends, wanted, x)
+        for data, steps in (x, "steps_per_epoch"), (held_out, "validation_steps"):
+            check_end(data, steps, kwargs.get(steps))
         callbacks = kwargs.get("callbacks")
         own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks or []))
         one_by_one = isinstance(x, keras.utils.PyDataset)  # nobody would prefetch them
@@ -70,6 +69,8 @@ class Trainer(internals.PipelineUser):
         self.check(x)
         self._check_y(x, kwargs.get("y"))
         inside_fit = internals.INSIDE_FIT in kwargs  # which has seen to the steps
+        if not inside_fit:
+            check_end(x, "steps", kwargs.get("steps"))
         kwargs["callbacks"] = with_progress(kwargs.get("callbacks"))
         with self._executing(None if inside_fit else kwargs.get("steps")):
             return super().evaluate(x, **kwargs)
@@ -97,6 +98,7 @@ class Trainer(internals.PipelineUser):
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         checks.refuse_lists(x)
         self.check(x)
+        check_end(x, "steps", steps)
         arrays = x.values() if isinstance(x, dict) else [x]
         if not steps and all(isinstance(a, (np.ndarray, tf.Tensor)) for a in arrays):
             x = tf.data.Dataset.from_tensor_slices(x).batch(batch_size or 32)  # Keras'
@@ -125,7 +127,8 @@ class Trainer(internals.PipelineUser):
         a CPU, which so start sooner; `evaluate` and `predict` take as many.
         `skip_non_finite=True` leaves out the steps whose gradients are not finite, and
         adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`. A loss
-        scale leaves them out anyway: then they are always counted, on one device.
+        scale leaves them out anyway: then they are always counted, on one device and by
+        a training step that is no other than this class' own.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         for name, value in ("loss", loss), ("loss_weights", kwargs.get("loss_weights")):
@@ -149,7 +152,8 @@ class Trainer(internals.PipelineUser):
         own = type(self).train_step is Trainer.train_step
         can_skip = own and not self._on_several_devices()
         if skip_non_finite:
-            wanted = "`skip_non_finite` needs one device and the zoo's `train_step`."
+            wanted = "`skip_non_finite` needs one device and a model without a "
+            wanted += "`train_step` of its own."
             received = f"{self.distribute_strategy.num_replicas_in_sync} devices, "
             received += f"{type(self).train_step.__qualname__}"
             checks.require(can_skip, wanted, received)

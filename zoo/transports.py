@@ -18,7 +18,7 @@ try:
         prediction_service_pb2_grpc,
     )
 except ModuleNotFoundError as error:
-    message = f"{error}. zoo.client needs: pip install 'vae-zoo[serving]'"
+    message = f"{error}. zoo.client needs: pip install '.[serving]'"
     raise ModuleNotFoundError(message) from None
 
 UNAVAILABLE, LATE = "UNAVAILABLE", "DEADLINE_EXCEEDED"
@@ -96,8 +96,8 @@ class REST:
 
     def signatures(self, seconds: float) -> dict:
         """The signatures by name."""
-        answer = self._call("GET", "/metadata", seconds)
-        return answer["metadata"]["signature_def"]["signature_def"]
+        metadata = self._call("GET", "/metadata", "metadata", seconds)
+        return metadata["signature_def"]["signature_def"]
 
     def predict(
         self, signature: str, inputs: dict, outputs: list[str], seconds: float
@@ -106,10 +106,10 @@ class REST:
         inputs = {name: value.tolist() for name, value in inputs.items()}
         request = {"signature_name": signature, "inputs": inputs}
         request = json.dumps(request, default=in_base64)
-        answer = self._call("POST", ":predict", seconds, data=request)["outputs"]
+        answer = self._call("POST", ":predict", "outputs", seconds, data=request)
         return answer if isinstance(answer, dict) else dict.fromkeys(outputs, answer)
 
-    def _call(self, method, path, seconds, **options):
+    def _call(self, method, path, wanted, seconds, **options):
         try:
             answer = self.session.request(
                 method, self.url + path, timeout=seconds, **options
@@ -121,14 +121,17 @@ class REST:
             requests.exceptions.ChunkedEncodingError,
         ) as error:
             raise Failure(UNAVAILABLE, str(error)) from None
-        if answer.ok:
-            return answer.json()
+        except requests.RequestException as error:
+            raise Failure(type(error).__name__, str(error)) from None
+        good = answer.ok
         try:
-            message = answer.json()["error"]
+            found = answer.json()[wanted if good else "error"]
         except (ValueError, KeyError, TypeError):  # something else answers there
-            message = answer.text[:200]
+            good, found = False, answer.text[:200]
+        if good:
+            return found
         code = CODES.get(answer.status_code, f"HTTP {answer.status_code}")
-        raise Failure(code, message)
+        raise Failure(code, found)
 
 
 class Failure(Exception):

@@ -24,7 +24,7 @@ try:
     from recipes.server.servable import Servable
     from recipes.web import listen
 except ModuleNotFoundError as error:
-    sys.exit(f"{error}. The server needs: pip install 'vae-zoo[serving]'")
+    sys.exit(f"{error}. The server needs: pip install '.[serving]'")
 
 THREADS = 8  # requests at work at a time; others wait
 GRACE = 5  # seconds that they have when the server ends

@@ -30,7 +30,8 @@ def log_prob_above(
 
     and for K draws the log-mean-exp: a lower bound on log p(x) like any other. It asks
     whether what the upper layers know of x is enough, where the plain bound of an
-    anomaly may be high on account of its details. k = 0 is `zoo.evaluation.log_prob`.
+    anomaly may be high on account of its details. k = 0 is `zoo.evaluation.log_prob`,
+    but of a `SemiSupervisedVAE`, which needs labels here: log p(x|label).
 
     Args:
         model: any model with layers of latents.
@@ -51,28 +52,27 @@ def log_prob_above(
     """
     layers, total = len(getattr(model, "latent_fields", ())), num_importance_samples
     wanted = "`k` must be from 0 to the number of the model's latents."
-    checks.require(0 <= k <= layers and layers, wanted, f"{k=}, {layers} latents")
+    counts = isinstance(k, int | np.integer) and 0 <= k <= layers
+    checks.require(counts and layers, wanted, f"{k=}, {layers} latents")
     checks.at_least(1, num_importance_samples=total, batch_size=batch_size, chunk=chunk)
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def log_sum(x, given, seed, count):
-        draw = UpperSample(seed, count * tf.shape(x)[0], count, layers - k)
-        out = model.walk(draw, model.features(x, given), given)
-        likelihood = model.likelihood(out, draw.repeat(given))
-        log_p = model.log_likelihood(draw, x, likelihood)
-        log_w = draw.split(bounds.log_weights(log_p, draw.latents))
-        return tf.reduce_logsumexp(log_w, axis=0)
+    def bound(x, given, seed):
+        features, rows = model.features(x, given), tf.shape(x)[0]
+
+        def log_w(index, count):
+            key = tf.random.fold_in(seed, index)
+            draw = UpperSample(key, count * rows, count, layers - k)
+            return model.log_weights_of(draw, x, given, features)
+
+        return bounds.streamed_iw_elbo(log_w, rows, total, chunk)
 
     results = []
     for index, (rows, conditions) in enumerate(batches(model, x, given, batch_size)):
-        sums = []
-        for start in range(0, total, chunk):
-            key = seed_words(batch_seed(seed, index))
-            key = tf.random.fold_in(key, start // chunk)
-            count = tf.constant(min(chunk, total - start))
-            sums.append(log_sum(rows, conditions, key, count))
-        results.append(tf.reduce_logsumexp(sums, axis=0).numpy() - np.log(total))
-    return np.concatenate(results).astype("float32")
+        model.check_conditions(conditions)
+        key = seed_words(batch_seed(seed, index))
+        results.append(bound(rows, conditions, key).numpy())
+    return np.concatenate(results)
 
 
 def likelihood_ratio(

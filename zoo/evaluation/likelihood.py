@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from zoo import checks
 from zoo.draws import batch_seed
+from zoo.feeds import check_end
 
 ARRAYS = np.ndarray, tf.Tensor, list
 
@@ -82,12 +83,16 @@ def batches(
     if isinstance(x, tf.data.Dataset):
         wanted = "Conditions must be part of a data set's own elements."
         checks.require(len(data) == 1, wanted, ", ".join(data))
+        check_end(x, ".take(batches)", None)
+        empty = True
         for element in x:
+            empty = False
             rows = element[0] if isinstance(element, tuple) else element
             model.check(rows)
             rows = rows if isinstance(rows, dict) else {"x": rows}
             rows = checks.completed(rows, model.fields, len(rows["x"]))
             yield rows.pop("x"), rows
+        checks.require(not empty, "Data must not be empty.", x)
         return
     checks.at_least(1, batch_size=batch_size)
     model.check(data)

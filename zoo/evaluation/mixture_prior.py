@@ -55,6 +55,7 @@ def fit_mixture_prior(
 
     codes, words = [], seed_words(seed)
     for index, (rows, conditions) in enumerate(batches(model, x, given, 500)):
+        model.check_conditions(conditions)
         codes.append(draw_codes(rows, conditions, tf.random.fold_in(words, index)))
     mixture = GaussianMixture(components, covariance_type="diag", random_state=seed)
     mixture.fit(np.concatenate(codes))

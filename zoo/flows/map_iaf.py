@@ -85,7 +85,7 @@ class MapIAF(keras.layers.Layer):
 
 
 class _Step:
-    """One step under one context, for `ImageFlow`: z `[..., B, H, W, D]`."""
+    """One step under a context `[B, H, W, C]`, for `ImageFlow`: z `[K*B, H, W, D]`."""
 
     name = "map_iaf"
 
@@ -95,28 +95,21 @@ class _Step:
         self.context = context
 
     def forward(self, z):
-        flat, m, s = self._gates(z)
-        new = tf.sigmoid(s) * flat + tf.sigmoid(-s) * m
+        m, s = self._gates(z)
         log_det = tf.reduce_sum(tf.math.log_sigmoid(s), axis=[1, 2, 3])
-        return tf.reshape(new, tf.shape(z)), tf.reshape(log_det, tf.shape(z)[:-3])
+        return tf.sigmoid(s) * z + tf.sigmoid(-s) * m, log_det
 
     def inverse(self, z):
         """Each pass finds at least one more number, as it sees those before alone."""
-        target = self._flat(z)
 
         def once(index, found):
-            _, m, s = self._gates(found)
-            return index + 1, (target - tf.sigmoid(-s) * m) / tf.sigmoid(s)
+            m, s = self._gates(found)
+            return index + 1, (z - tf.sigmoid(-s) * m) / tf.sigmoid(s)
 
-        passes = tf.reduce_prod(tf.shape(target)[1:])
-        _, found = tf.while_loop(lambda i, _: i < passes, once, (0, target))
-        return tf.reshape(found, tf.shape(z))
-
-    def _flat(self, z):
-        return tf.reshape(z, [-1, *z.shape[-3:]])
+        passes = tf.reduce_prod(tf.shape(z)[1:])
+        return tf.while_loop(lambda i, _: i < passes, once, (0, z))[1]
 
     def _gates(self, z):
-        flat = self._flat(z)
-        times = tf.shape(flat)[0] // tf.shape(self.context)[0]
+        times = tf.shape(z)[0] // tf.shape(self.context)[0]
         context = tf.tile(self.context, [times, 1, 1, 1])
-        return flat, *self.layer.gates(self.step, flat, context)
+        return self.layer.gates(self.step, z, context)

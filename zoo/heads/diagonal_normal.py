@@ -79,3 +79,12 @@ def diagonal_normal(posterior: tfd.Distribution) -> tfd.Normal:
         f"posterior={posterior.name}",
     )
     return normal
+
+
+def loc_and_scale(posterior: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
+    """Both of a diagonal normal, `[B, D]`, also where one scale does for many."""
+    normal = diagonal_normal(posterior)
+    loc, scale = normal.loc, normal.scale
+    if scale.shape.rank != loc.shape.rank or scale.shape[1:] != loc.shape[1:]:
+        scale = tf.broadcast_to(scale, tf.shape(loc))
+    return loc, scale

@@ -45,6 +45,7 @@ def conv_decoder(
     """
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
+    checks.at_least(1, filters=len(filters))
     height, width, channels = image_shape
     grid = tuple(math.ceil(size / 2 ** len(filters)) for size in (height, width))
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")
@@ -73,6 +74,8 @@ def conv_discriminator(
     Each filter count halves; two of them see patches of 18 x 18 pixels. There is no
     normalisation, through which images of a batch would judge one another.
     """
+    checks.check_shape(image_shape, axes=3)
+    checks.per_layer(filters=filters)
     network = keras.Sequential([keras.Input(image_shape)], name="discriminator")
     for width in filters:
         network.add(Conv2D(width, 4, 2, "same"))

@@ -33,6 +33,7 @@ def upsampler(
     Example:
         decoder = zoo.networks.upsampler(16, (28, 28, 1), factor=4)
     """
+    checks.check_shape(image_shape, axes=3)
     *size, image_channels = image_shape
     checks.require(doubles(factor), "`factor` must be 2, 4, 8, ...", f"{factor=}")
     wanted = f"`factor` must divide the image's height and width: {factor=}."

@@ -139,7 +139,7 @@ class FlowPrior(BentNormal):
         units: width of the two hidden layers of each coupling's network.
 
     Raises:
-        ValueError: if `latent_dim` is less than 2.
+        ValueError: if `latent_dim` is less than 2, or another number less than 1.
 
     Reference: Dinh et al., "Density Estimation Using Real NVP", 2017, section 3.
     """
@@ -147,6 +147,7 @@ class FlowPrior(BentNormal):
     def __init__(self, latent_dim: int, layers: int = 4, units: int = 64, **kwargs):
         super().__init__(latent_dim, **kwargs)
         checks.at_least(2, latent_dim=latent_dim)
+        checks.at_least(1, layers=layers, units=units)
         self.layers = layers
         self.units = units
         self.num_masked = kept = latent_dim // 2

@@ -72,8 +72,8 @@ class BIVA(LatentVariableModel):
     ):
         super().__init__(**kwargs)
         checks.check_shape(image_shape, axes=3)
-        dims = {"top_down_dims": top_down_dims, "bottom_up_dims": bottom_up_dims}
-        checks.per_layer(**dims, strides=strides)
+        checks.per_layer(top_down_dims=top_down_dims, strides=strides)
+        checks.per_layer(least=0, bottom_up_dims=bottom_up_dims)
         self.image_shape = tuple(image_shape)
         self.top_down_dims = tuple(top_down_dims)
         self.bottom_up_dims = tuple(bottom_up_dims)
@@ -89,7 +89,6 @@ class BIVA(LatentVariableModel):
             f"{self.top_down_dims=}, {self.bottom_up_dims=}, {self.strides=}",
         )
         checks.at_least(1, top_dim=top_dim, channels=channels, blocks=blocks)
-        checks.at_least(1, top_down_dims=min(top_down_dims), strides=min(strides))
         *size, image_channels = self.image_shape
         self.sizes = [tuple(size)]  # of the maps, from the image upwards
         for stride in self.strides:

@@ -6,7 +6,7 @@ from tensorflow_probability import distributions as tfd
 
 from zoo.heads import ConditionalNormal
 from zoo.heads.conditional_normal import mlp
-from zoo.heads.diagonal_normal import diagonal_normal
+from zoo.heads.diagonal_normal import diagonal_normal, loc_and_scale
 from zoo.topdown import TopDown
 
 
@@ -65,7 +65,7 @@ class LadderVAE(TopDown):
         for network, head in zip(self.bottom_up, self.evidence_heads):
             d = network(d)
             evidence.append(head(d))
-        return [(n.loc, n.scale) for n in map(diagonal_normal, evidence[::-1])]
+        return [loc_and_scale(each) for each in evidence[::-1]]
 
     def posterior(self, features):
         """q(z_L|x), which is the top layer's evidence."""

@@ -94,13 +94,12 @@ class NVAE(LatentVariableModel):
         self.kind = kind
         self.spectral = spectral
         *size, image_channels = self.image_shape
-        checks.at_least(1, groups=min(self.groups, default=0), latent_dim=latent_dim)
+        checks.at_least(1, groups=len(self.groups), latent_dim=latent_dim)
         checks.at_least(1, channels=channels, cells=cells, window=window)
         checks.not_negative(spectral=spectral)
         whole = isinstance(flows, int) and flows >= 0 and flows is not True
         checks.require(whole, "`flows` must be a whole number, or 0.", f"{flows=}")
         outer = len(self.outer_cells)
-        checks.at_least(1, outer_cells=min(self.outer_cells, default=1))
         wanted = f"`channels` must be a multiple of {2**outer}, for `outer_cells`."
         checks.require(channels % 2**outer == 0, wanted, f"{channels=}")
         halvings = len(self.groups) + max(outer - 1, 0)

@@ -65,7 +65,7 @@ class PixelCNN(GenerativeModel):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        checks.check_shape(shape)
+        checks.check_shape(shape, axes=2)
         self.shape = tuple(shape)
         self.levels = levels
         self.channels = channels
@@ -86,9 +86,11 @@ class PixelCNN(GenerativeModel):
             places = self.shape[0] * self.shape[1]
             self.attention = CausalAttention(places, channels, attention_heads)
             self.attention.build()
-        self.head = [Dense(channels, "relu"), Dense(levels)]
+        self.head = [Dense(channels), Dense(levels)]
         if upper is not None:
-            checks.check_shape(upper, axes=3)
+            wanted = "`upper` is (height, width, levels) of the codes above."
+            checks.require(len(upper) == 3, wanted, f"{upper=}")
+            checks.at_least(1, upper=min(upper))
             sides = zip(self.shape, self.upper[:2])
             self.stride = tuple(side // small for side, small in sides)
             whole = all(a * s == b for a, s, b in zip(upper, self.stride, self.shape))

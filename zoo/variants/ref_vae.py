@@ -92,6 +92,7 @@ class RefVAE(Adversarial):
         self.perceptual_weight = perceptual_weight
         self.posterior_head = DiagonalNormal(latent_dim)
         checks.not_negative(
+            scheduled=True,
             multi_scale_weight=multi_scale_weight,
             perceptual_weight=perceptual_weight,
         )
@@ -106,8 +107,8 @@ class RefVAE(Adversarial):
     @property
     def fields(self):
         low = checks.Field(self.decoder.input_shape[0][1:], "float32", (0.0, 1.0))
-        reference = low._replace(shape=self.event_shape)
-        return {**super().fields, "low": low, "reference": reference}
+        image = low._replace(shape=self.event_shape)
+        return {"x": image, "low": low, "reference": image}
 
     @property
     def given_fields(self):

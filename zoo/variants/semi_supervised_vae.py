@@ -145,6 +145,11 @@ class SemiSupervisedVAE(ConditionalVAE):
         x, given = self._as_batch(x, given)
         return super().reconstruct(x, self._guessed(x, given))
 
+    def interpolate(self, x_0, x_1, given=None, *, steps=8):
+        """As in every model; a label is that of x_0."""
+        x_0, given = self._as_batch(x_0, given)
+        return super().interpolate(x_0, x_1, self._guessed(x_0, given), steps=steps)
+
     def _guessed(self, x, given):
         guess = tf.argmax(self.classifier(x), axis=-1, output_type=tf.int32)
         return {"label": tf.where(given["label"] == UNKNOWN, guess, given["label"])}

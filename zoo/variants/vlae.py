@@ -56,7 +56,6 @@ class VLAE(LatentVariableModel):
         wanted = "`latent_dims` and `units` must have one entry for each level."
         alike = len(self.latent_dims) == len(self.units) > 0
         checks.require(alike, wanted, f"{self.latent_dims=}, {self.units=}")
-        checks.at_least(1, latent_dims=min(latent_dims), units=min(units))
         # Lists are bottom first: level i is at index i - 1.
         self.up = [mlp(width, batch_norm=False) for width in self.units]
         self.posteriors = [DiagonalNormal(dim) for dim in self.latent_dims]

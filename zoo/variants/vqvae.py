@@ -24,7 +24,8 @@ class VQVAE(LatentVariableModel):
     An encoder goes up, h_i = Down(h_{i-1}), h_0 = x. Codes are taken from the top
     level down, i = L, ..., 1, and all of them make the image:
 
-        e_i = Conv([h_i, Up(c_{i+1})]),  z_i = the code nearest to e_i at each place
+        e_i = Conv([h_i, Up([c_L, ..., c_{i+1}])])
+        z_i = the code nearest to e_i at each place
         p(x|z) from c_1 and all codes above, each brought to the size of c_1
 
     with codes c_i of z_i. The decoder's gradient goes straight through to e_i, which
