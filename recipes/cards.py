@@ -7,17 +7,21 @@ from pathlib import Path
 
 from recipes.tables import draws_of, shown
 
+ENTRIES = Path(__file__).parent / "entries"  # the recipes
 PICTURES, LIMITS = "## Pictures\n", "\n\n## Limits"  # the pictures stand between them
 
 
 def card(name: str, about: str, metadata: dict, drawn: Sequence[Path]) -> str:
     """The model card: what, how, results with their protocol, pictures, limits."""
     data = metadata["data"]
-    sample = "images = model.sample(16, seed=0)"
+    load, sample = "", "images = model.sample(16, seed=0)"
     if "label" in data.get("given", ()):
         sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
     if "low" in data.get("given", ()):
-        sample = 'images = model.sample(len(low), {"low": low}, seed=0)'
+        load = "from recipes import datasets\n"
+        sample = f'''data = datasets.load("{data["name"]}")
+low = data.given(model, "test", 10)["low"]
+images = model.sample(10, {{"low": low}}, seed=0)'''
     return f"""# {name}
 
 {about.strip()}
@@ -25,7 +29,7 @@ def card(name: str, about: str, metadata: dict, drawn: Sequence[Path]) -> str:
 ## Use
 ```python
 import zoo
-
+{load}
 model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 {sample}
 ```
@@ -34,7 +38,7 @@ model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 {facts(metadata)}
 
 {PICTURES}{pictures(drawn)}{LIMITS}
-It knows this data set's images, centred and of this size, and nothing else. Likelihoods
+It knows this data set's images, of this size, and nothing else. Likelihoods
 of other images say nothing about how natural they are.
 """
 
@@ -64,8 +68,14 @@ def facts(metadata: dict) -> str:
         rows.append(f"| {name} | {shown(value)} | nats | {protocol} |")
     results = "\n".join(rows)
     options = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
+    apart = ""
     if "nll" in metrics and (draws := draws_of(metrics)).isdigit():
-        options += f" --samples {draws}"
+        if "networks in" in metrics["nll"]["protocol"]:
+            dtype = metrics["nll"]["protocol"].split()[-1]
+            apart = "The NLL was measured afterwards: `python -m recipes evaluate "
+            apart += f"{metadata['recipe']} --samples {draws} --dtype {dtype}`.\n"
+        else:
+            options += f" --samples {draws}"
     libraries = {"Python": machine["python"], **metadata["libraries"]}
     versions = ", ".join(" ".join(pair) for pair in libraries.items())
     if "skipped_steps" in metadata:
@@ -75,7 +85,12 @@ def facts(metadata: dict) -> str:
     cpu = f", {metadata['cpu_seconds']} CPU s" if "cpu_seconds" in metadata else ""
     if "rounded" in metadata:
         versions += f".\nWeights have the significant bits of {metadata['rounded']}"
-    binarised = "binarised" if data["binarise"] else "in [0, 1]"
+    binarised, drawn = "in [0, 1]", ""
+    if data["binarise"]:
+        binarised = "binarised"
+        drawn = """Training images are drawn anew from their values at every step;
+validation and test images are drawn once, with a fixed seed.
+"""
     split = ", ".join(f"{count:,} {part}" for part, count in data["split"].items())
     return f"""## Results
 | metric | value | unit | protocol |
@@ -87,14 +102,12 @@ def facts(metadata: dict) -> str:
 --seed {metadata["seed"]}{options}`: \
 {metadata["seconds"]} s on {cores}{cpu}
 ({machine["processor"]}), {metadata["parameters"]:,} parameters.
-{versions}.
+{apart}{versions}.
 
 ## Data
 {data["source"]}, {binarised}; {split} images.
 Validation images were held out of the training set; the test set chose nothing.
-Training images are drawn anew from their values at every step where they are
-binarised; validation and test images are drawn once, with a fixed seed.
-Licence of the images, and of the weights: {data["licence"]}.
+{drawn}Licence of the images, and of the weights: {data["licence"]}.
 SHA-256 of the images: `{data["checksum"]}`."""
 
 

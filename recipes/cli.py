@@ -15,11 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recipes.cards import docstring
+from recipes.cards import ENTRIES, docstring
 from recipes.quiet import quiet
 from recipes.tables import draws_of, print_metrics
-
-ENTRIES = Path(__file__).parent / "entries"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,7 +95,12 @@ def train(
         typer.Option(min=1, help="Passes over the data; by default the recipe's own."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Of weights, batches and noise: same seed, same run.")
+        int,
+        typer.Option(
+            min=0,
+            max=2**32 - 1,
+            help="Of weights, batches and noise: same seed, same run.",
+        ),
     ] = 0,
     samples: Annotated[
         int,
@@ -115,7 +118,8 @@ def train(
     """Train a recipe, measure it on the test set and write its entry, of float32.
 
     Killed or interrupted, the same command goes on from the last checkpoint. Watch it
-    with `tensorboard --logdir RUN_DIR/logs`.
+    with `tensorboard --logdir RUN_DIR/logs`. A study, which compares several models,
+    makes no entry: it takes no --samples, and most begin anew when killed.
     """
     check_recipe(name)
     start_tensorflow()
@@ -149,12 +153,17 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures to this file too.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the NLL in the entry, for its card.")
+    ] = False,
 ) -> None:
     """Measure an entry on its test set: NLL, ELBO, rate, distortion, active units.
 
     The NLL is importance-weighted: an upper bound that falls as --samples rises, so
     compare only figures of equal samples.
     """
+    if record and images:
+        raise ValueError("`--record` is for all test images. Received: --images")
     start_tensorflow()
     import zoo
     from recipes import publish
@@ -163,6 +172,8 @@ def evaluate(
     data, test = publish.test_images(zoo.presets.read_metadata(path))
     metrics = publish.measure(model, data, test[:images], samples, dtype)
     print_metrics(metrics, path, console)
+    if record:
+        publish.record(path, metrics)
     if json_file:
         json_file.write_text(json.dumps(metrics, indent=2) + "\n")
 

@@ -94,6 +94,11 @@ class Dataset:
         fields, told = model.fields, {}
         images, labels = getattr(self, split), self.labels[split]
         if "label" in fields:
+            if labels is None:
+                raise ValueError(
+                    "The model is told the class of each image: the data set must have "
+                    f"labels. Received: {self}"
+                )
             told["label"] = np.int32(labels[:count])
         if "low" in fields:
             told["low"] = downscale(images[:count], fields["low"].shape[:2])

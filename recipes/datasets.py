@@ -48,6 +48,8 @@ _LICENCES = {
 # Mean of all training pixels in [0, 1]: tells apart sets with files of equal names.
 _TRAIN_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
 
+ARRAY, FOLDER = "NumPy array", "folder "  # how their sources are recorded
+
 _CHUNK = 1000  # images that are read at a time
 
 
@@ -106,9 +108,7 @@ def load(
     check_image_size(image_size)
     if isinstance(source, np.ndarray):
         splits = own_images.split_array(source, labels, image_size)
-        return of_splits(
-            "array", splits, image_size, licence="unknown", source="NumPy array"
-        )
+        return of_splits("array", splits, image_size, licence="unknown", source=ARRAY)
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
             "`source` must be a name, a folder or an array. Received: source of type "
@@ -127,7 +127,7 @@ def load(
         return _from_sprites(image_size)
     known = tfds.list_builders(with_community_datasets=False)
     if isinstance(source, os.PathLike) or (
-        source not in known and Path(source).expanduser().is_dir()
+        source.split("/")[0] not in known and Path(source).expanduser().is_dir()
     ):
         return _from_folder(Path(source).expanduser(), image_size)
     return _from_tfds(sources.find(source, data_dir), image_size, local_dir)
@@ -135,7 +135,8 @@ def load(
 
 def _from_folder(folder: Path, image_size: int | None) -> Dataset:
     splits, classes = own_images.split_folder(folder, image_size)
-    source = f"folder {folder}"
+    folder = folder.resolve()
+    source = f"{FOLDER}{folder}"
     return of_splits(
         folder.name,
         splits,
@@ -154,6 +155,11 @@ def _from_tfds(builder, image_size, local_dir) -> Dataset:
         for name in SPLITS
         if name in builder.info.splits
     }
+    if "train" not in splits:
+        raise ValueError(
+            "`source` must be a data set with a split to train on. Received: "
+            f"source={builder.name!r}, splits: {', '.join(builder.info.splits)}"
+        )
     if "test" not in splits and "validation" in splits:
         splits["test"] = splits.pop("validation")
     for name in ("test", "validation"):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from recipes.pipelines import check_images, resize, resize_all
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-SPLITS = {"train", "training", "val", "valid", "validation", "test"}
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 def split_array(
@@ -59,7 +59,8 @@ def split_folder(
         ValueError: if there are no images, if one cannot be read, if they vary in
             size and `image_size` is not given, or if its subfolders are splits.
     """
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = sorted(p for p in found if p.is_file())
     paths = [p for p in paths if "/." not in f"/{p.relative_to(folder).as_posix()}"]
     if not paths:
         raise ValueError(
@@ -79,7 +80,7 @@ def split_folder(
     if folder in {path.parent for path in paths}:
         return split_array(images), None
     classes, labels = np.unique(names, return_inverse=True)
-    if set(classes) <= SPLITS:
+    if {name.lower() for name in classes} <= SPLITS:
         raise ValueError(
             "`source` must be a folder of one split, as the zoo makes its own splits "
             "and takes subfolders for classes. Received: a folder of "

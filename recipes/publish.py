@@ -49,8 +49,6 @@ def publish(
     Returns:
         The entry's folder.
     """
-    if run.precision:
-        model = zoo.evaluation.with_dtype(model, "float32")
     round_weights(model)
     images = evaluation_images(data.test, binarise)
     measured, epochs = images[: run.test_images], run.history
@@ -113,6 +111,16 @@ def republish(path: str | os.PathLike) -> Path:
     return entry
 
 
+def record(path: str | os.PathLike, metrics: dict) -> None:
+    """Keeps a likelihood of all test images in an entry's record, for its card."""
+    entry = zoo.presets.find(path)
+    before = zoo.presets.read_metadata(entry)
+    measured = ("nll", "bits_per_dim", "nll_seconds")
+    kept = {name: metrics[name] for name in measured if name in metrics}
+    after = {**before, "metrics": {**before["metrics"], **kept}}
+    write_json(entry / zoo.presets.METADATA, after)
+
+
 def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
     """Draws a finished entry's pictures anew, in another folder or for its card.
 
@@ -135,8 +143,13 @@ def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:
 
 def export(model: zoo.GenerativeModel, entry: Path, metadata: dict) -> None:
     """Writes the entry's first export, in place of any that are there."""
-    shutil.rmtree(entry / "serving", ignore_errors=True)
-    zoo.serving.export(model, entry / "serving", rarity=metadata["rarity"])
+    new, old = entry / ".serving", entry / "serving"
+    if new.exists():  # of an export that was killed
+        shutil.rmtree(new)
+    zoo.serving.export(model, new, rarity=metadata["rarity"])
+    if old.exists():
+        shutil.rmtree(old)
+    new.rename(old)
 
 
 def rarity(model: zoo.GenerativeModel, data: datasets.Dataset, binarise: bool) -> dict:
@@ -227,7 +240,11 @@ def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:
     if "data" not in metadata:
         raise ValueError("This entry was not made by a recipe: it names no data set.")
     record = metadata["data"]
-    data = datasets.load(record["name"], image_size=record.get("image_size"))
+    if record["source"] == datasets.ARRAY:
+        raise ValueError("This entry was made of an array: its images are not kept.")
+    folder = record["source"].removeprefix(datasets.FOLDER)
+    source = record["name"] if folder == record["source"] else Path(folder)
+    data = datasets.load(source, image_size=record.get("image_size"))
     if data.checksum != record["checksum"]:
         raise ValueError(
             f"The images of {data.name} here are not those the entry was trained on. "

@@ -1,6 +1,6 @@
 """One training run in its folder: checkpoints, logs and a history that survive a kill.
 
-<run>/run.json            what was asked for: recipe, seed, epochs
+<run>/run.json            what was asked for: recipe and its code, seed, epochs
 <run>/checkpoint.keras    model, optimizer and seeds after the last checked epoch
 <run>/history.json        metrics, seconds and CPU seconds of every epoch
 <run>/logs/               TensorBoard, with images
@@ -8,7 +8,9 @@
 <run>/<part>/             the same of each part, where a training has several
 """
 
+import ast
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -22,11 +24,12 @@ import numpy as np
 import tensorflow as tf
 
 from recipes import datasets, figures
-from zoo.evaluation.precision import check_dtype
+from recipes.cards import ENTRIES
+from zoo.evaluation.precision import check_dtype, with_dtype
 
 
 class RunMismatch(ValueError):
-    """The folder belongs to a run that was started with other settings."""
+    """The folder is of a run with other settings, or of a recipe since changed."""
 
 
 class RunInUse(RuntimeError):
@@ -67,19 +70,19 @@ class Run:
         # The lock is held as long as this object, or its process, lives.
         weakref.finalize(self, os.close, _lock(self.folder))
         settings = {"recipe": self.name, "epochs": self.epochs, "seed": self.seed}
-        settings |= self.precision
+        settings |= self.precision | code_of(self.recipe or self.name)
+        keras.utils.set_random_seed(self.seed)
         file = self.folder / "run.json"
         if file.exists():
             found = json.loads(file.read_text())
             if found != settings:
                 raise RunMismatch(
                     f"{self.folder} holds another run; resume it with its own "
-                    f"settings or choose another --run-dir. Received: {settings}, "
-                    f"found: {found}"
+                    "settings and recipe, or choose another --run-dir. Received: "
+                    f"{settings}, found: {found}"
                 )
         else:
             write_json(file, settings)
-        keras.utils.set_random_seed(self.seed)
         keras.config.set_dtype_policy(self.dtype)
 
     @property
@@ -95,7 +98,9 @@ class Run:
         batch_size: int,
         binarise: bool = False,
     ) -> keras.Model:
-        """Trains for `epochs`, or goes on from the last checkpoint; returns the model.
+        """Trains for `epochs`, or goes on from the last checkpoint.
+
+        Returns the model, of float32 networks whatever they were trained in.
 
         Every epoch is checked: validated, drawn and saved. Of a long run it is one in
         `epochs` // 100, where that divides `epochs`: 1500 are checked 100 times.
@@ -144,7 +149,7 @@ class Run:
                 f"Training diverged in epoch {len(checkpoint.history) + 1}: the loss "
                 f"is not finite. {self.folder} keeps the checkpoint before it."
             )
-        return model
+        return with_dtype(model, "float32") if self.precision else model
 
     def part(self, name: str, epochs: int) -> "Run":
         """A run in a folder of this one, the next part of what it trains."""
@@ -227,6 +232,16 @@ class Pictures(keras.callbacks.Callback):
         with self.writer.as_default(step=epoch):
             for name, figure in pictures.items():
                 tf.summary.image(name, figures.as_array(figure)[None])
+
+
+def code_of(recipe: str) -> dict[str, str]:
+    """A digest of what a recipe does, whatever it says of itself; empty without one."""
+    file = ENTRIES / f"{recipe}.py"
+    if not file.exists():
+        return {}
+    tree = ast.parse(file.read_text())
+    tree.body = tree.body[ast.get_docstring(tree) is not None :]
+    return {"code": hashlib.sha256(ast.dump(tree).encode()).hexdigest()}
 
 
 def _lock(folder: Path) -> int:

@@ -194,6 +194,21 @@ def test_missing_splits_are_held_out(tmp_path):
     np.testing.assert_array_equal(again.test, tiny.test[:, 1:5])
 
 
+def test_a_set_without_a_split_to_train_on_is_refused(tmp_path, monkeypatch):
+    generated = TinyImages._generate_examples
+    monkeypatch.setattr(
+        TinyImages, "_split_generators", lambda self, _: {"test": generated(self)}
+    )
+    with pytest.raises(ValueError, match=r"to train on\. Received: .*splits: test"):
+        datasets.load("tiny_images", data_dir=tmp_path)
+
+
+def test_classes_that_are_asked_for_must_be_known():
+    array = datasets.load(numbered(20))
+    with pytest.raises(ValueError, match=r"must have labels\. Received: <Dataset"):
+        array.given(configs.conditional_vae(), "train")
+
+
 def test_two_preparations_at_once(tmp_path):
     first, second = (TinyImages(data_dir=tmp_path) for _ in range(2))
     first.meanwhile = lambda: sources.prepare(second)
@@ -418,12 +433,13 @@ def test_subfolders_are_classes(tmp_path):
     assert tuple(keras_reads.class_names) == folder.classes
 
 
-def test_subfolders_that_are_splits_are_no_classes(tmp_path):
+@pytest.mark.parametrize("splits", [("train", "test"), ("Training", "Testing")])
+def test_subfolders_that_are_splits_are_no_classes(splits, tmp_path):
     for index, image in enumerate(numbered(4)):
-        file = tmp_path / ("train", "test")[index % 2] / f"{index}.png"
+        file = tmp_path / splits[index % 2] / f"{index}.png"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(tf.io.encode_png(image).numpy())
-    with pytest.raises(ValueError, match=r"one split.*Received: a folder of test"):
+    with pytest.raises(ValueError, match=r"one split.*Received: a folder of [Tt]est"):
         datasets.load(tmp_path)
 
 

@@ -87,6 +87,25 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
         runs.Run("one", tmp_path, epochs=3, seed=0)
 
 
+def test_a_folder_of_a_recipe_that_has_changed_is_refused(tmp_path, monkeypatch):
+    """What it says of itself may change, what it does may not."""
+    monkeypatch.setattr(runs, "ENTRIES", tmp_path)
+    recipe, folder = tmp_path / "one.py", tmp_path / "run"
+    recipe.write_text('"""One."""\nBETA = 4\n')
+    runs.Run("one", folder, epochs=2, seed=0)
+    recipe.write_text('"""One, well said."""\n\nBETA = 4  # as in the paper\n')
+    runs.Run("one", folder, epochs=2, seed=0)
+    recipe.write_text('"""One."""\nBETA = 2\n')
+    with pytest.raises(runs.RunMismatch, match="settings and recipe"):
+        runs.Run("one", folder, epochs=2, seed=0)
+
+
+def test_a_run_that_cannot_be_leaves_no_folder_taken(tmp_path):
+    with pytest.raises(ValueError, match="Seed"):
+        runs.Run("one", tmp_path, epochs=2, seed=-1)
+    runs.Run("one", tmp_path, epochs=2, seed=0)
+
+
 def test_a_folder_in_use_is_refused(tmp_path):
     one = runs.Run("one", tmp_path, epochs=2, seed=0)
     with pytest.raises(runs.RunInUse, match="choose another --run-dir"):
@@ -351,6 +370,22 @@ def test_evaluate_repeats_the_card(entry, tmp_path):
     for name in ("nll", "elbo", "rate", "distortion"):
         # Same draws; float sums may differ in order.
         assert found[name]["value"] == pytest.approx(promised[name]["value"], rel=1e-5)
+
+
+@one_entry
+def test_a_likelihood_may_be_kept(entry, tmp_path):
+    mine = shutil.copytree(entry, tmp_path / "mine")
+    before = zoo.presets.read_metadata(mine)
+    arguments = ["evaluate", str(mine), "--samples", "2", "--record"]
+    result = CliRunner().invoke(cli.app, [*arguments, "--images", "3"])
+    assert "`--record` is for all test images" in str(result.exception)
+    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+    after = zoo.presets.read_metadata(mine)
+    assert after["metrics"]["nll"]["protocol"].startswith("2 importance samples")
+    for record in (before, after):
+        for name in ("nll", "bits_per_dim", "nll_seconds"):
+            del record["metrics"][name]
+    assert after == before
 
 
 @pytest.mark.slow
@@ -637,6 +672,21 @@ def test_a_traversal_counts_dead_latents_and_draws_none():
     assert "2 of 3 active latents, one per row\n2 dead" in title
 
 
+@pytest.mark.parametrize(
+    ("images", "drawn"), [(1, {"latent_space"}), (5, {"latent_space", "interpolation"})]
+)
+def test_few_images_are_drawn_as_far_as_they_go(images, drawn, tmp_path):
+    digits = datasets.load("digits")
+    labels = {**digits.labels, "test": digits.labels["test"][:images]}
+    digits = dataclasses.replace(digits, test=digits.test[:images], labels=labels)
+    for dims in (1, 2):
+        model = of_variances(*[1.0] * dims)
+        files = figures.draw(model, digits, digits.test, tmp_path / str(dims))
+        found = {file.stem for file in files}
+        expected = drawn if dims > 1 else drawn - {"latent_space"}
+        assert found & {"latent_space", "interpolation"} == expected
+
+
 def test_a_traversal_without_active_latents_is_the_image_alone():
     model = of_variances(0.005, 0.0)
     figure = figures.traversal(model, HALVES)
@@ -813,3 +863,22 @@ def test_images_that_changed_are_refused(entry):
     metadata["data"]["checksum"] = "0"
     with pytest.raises(ValueError, match="not those the entry was trained on"):
         publish.test_images(metadata)
+
+
+def test_images_of_ones_own_are_found_again_in_their_folder(tmp_path, monkeypatch):
+    for index, image in enumerate(configs.GREY[:10]):
+        file = tmp_path / "mine" / f"{index}.png"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(tf.io.encode_png(np.uint8(255 * image)).numpy())
+    monkeypatch.chdir(tmp_path)
+    data = datasets.load("mine")
+    monkeypatch.chdir("/")
+    keys = ("name", "source", "checksum")
+    record = {key: getattr(data, key) for key in keys} | {"binarise": False}
+    again, images = publish.test_images({"data": record})
+    np.testing.assert_array_equal(again.train, data.train)
+    assert images.shape == (1, 8, 8, 1)
+    data = datasets.load(data.train)
+    record = {key: getattr(data, key) for key in keys} | {"binarise": False}
+    with pytest.raises(ValueError, match="made of an array"):
+        publish.test_images({"data": record})

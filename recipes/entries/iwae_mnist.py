@@ -58,7 +58,6 @@ def nll(part: Run, vae: zoo.IWAE, data: datasets.Dataset) -> dict:
     if not file.exists():
         images = evaluation_images(data.test, binarise=True)[: part.test_images]
         draws = part.num_importance_samples
-        dtype = "float32" if part.precision else None
-        metrics = publish.measure(vae, data, images, draws, dtype)
+        metrics = publish.measure(vae, data, images, draws)
         write_json(file, {"nll_trained_with_5": metrics["nll"]})
     return json.loads(file.read_text())

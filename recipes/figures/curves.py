@@ -27,8 +27,11 @@ def history(epochs: Sequence[dict]) -> Figure:
             axes.plot([i + 1 for i in where], values, label=label)
             ends += [v for i, v in zip(where, values) if i >= len(epochs) // 10]
         if ends:
-            room = 0.05 * (max(ends) - min(ends)) or 1.0
-            axes.set_ylim(min(ends) - room, max(ends) + room)
+            low, high = min(ends), max(ends)
+            # What is constant but for rounding must not look like a curve.
+            room = max(0.05 * (high - low), 1e-3 * max(-low, high)) or 1.0
+            axes.set_ylim(low - room, high + room)
+            axes.ticklabel_format(axis="y", useOffset=False)
         axes.set(title=name, xlabel="epoch", ylabel="nats per image")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.legend(frameon=False)

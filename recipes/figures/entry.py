@@ -40,6 +40,7 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
     """
     folder.mkdir(parents=True, exist_ok=True)
     labels, given = data.labels["test"], partial(data.given, model, "test")
+    pairs = images[: min(10, len(images) // 2 * 2)]
     pictures = {"samples": samples(model, given=given(10))}
     if has_latents(model):
         shown = reconstructions(model, images[:10], given(10))
@@ -51,17 +52,18 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         pictures["levels"] = levels(model)
     if has_latents(model, ndims=1):
         pictures["traversal"] = traversal(model, images[:1000], given=given(1000))
-        if len(model.fields) == 1:  # nothing else differs between two images
-            pictures["interpolation"] = interpolation(model, images[:10])
-        if labels is not None:
+        if len(model.fields) == 1 and len(pairs):  # nothing but two images differs
+            pictures["interpolation"] = interpolation(model, pairs)
+        (wide, *_) = next(iter(model.latent_fields.values())).shape
+        if labels is not None and wide > 1:
             shown = latent_space(model, images[:3000], labels[:3000], given(3000))
             pictures["latent_space"] = shown
         if of_two_dimensions(model):
             pictures["decoded_grid"] = decoded_grid(model)
     if isinstance(model, zoo.NVAE):
         pictures["temperatures"] = temperatures(model)
-    if isinstance(model, zoo.Glow):
-        pictures["interpolation"] = interpolation(model, images[:10])
+    if isinstance(model, zoo.Glow) and len(pairs):
+        pictures["interpolation"] = interpolation(model, pairs)
     if epochs:
         pictures["history"] = history(epochs)
     files = []

@@ -17,6 +17,7 @@ sys.modules["tensorflow"] = importlib.util.module_from_spec(SPEC)
 
 try:
     import uvicorn
+    from google.protobuf.message import DecodeError
 
     from recipes.quiet import quiet
     from recipes.server.grpc_api import make_server
@@ -92,5 +93,5 @@ if __name__ == "__main__":
     name, base, host, *ports = sys.argv[1:]
     try:
         serve(name, Path(base), host, *map(int, ports))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, DecodeError) as error:
         sys.exit(f"Error: {error}")

@@ -54,6 +54,8 @@ class Servable:
         file = saved_model_pb2.SavedModel.FromString(
             (folder / "saved_model.pb").read_bytes()
         )
+        if not file.meta_graphs:
+            raise ValueError(f"{folder} is damaged: its saved_model.pb has no graph.")
         self.signatures = {
             name: signature
             for name, signature in file.meta_graphs[0].signature_def.items()
