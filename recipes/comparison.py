@@ -53,7 +53,7 @@ PUBLISHED = {
     ),
     "conv_vae_mnist": Published(81.08, 128, "Kingma et al., 2016, a larger network"),
     "flow_prior_vae_mnist": _VAMP_PRIOR,
-    "vamp_prior_vae_mnist": _VAMP_PRIOR,
+    "vamp_prior_vae_conv_mnist": _VAMP_PRIOR,
     "iaf_vae_mnist": Published(
         79.77, 128, "Kingma et al., 2016, larger convolutional networks"
     ),

@@ -1,4 +1,4 @@
-"""beta-VAE with beta = 4, otherwise as vae_mnist, for 100 epochs.
+"""beta-VAE with beta = 4 and the networks of vae_mnist, 100 epochs in batches of 100.
 
 It trades likelihood for a smaller rate: its NLL is expected to be worse than the VAE's,
 and its active units fewer.

@@ -1,8 +1,8 @@
 """Conditional VAE on dynamically binarised MNIST with its labels.
 
-The layers of vae_mnist, with the label beside the encoder's features and beside z. Its
-likelihoods are of an image given its label: a label is worth log 10 = 2.30 nats to a
-model that knows it. The columns of its samples are the classes.
+The layers of vae_mnist, in batches of 100, with the label beside the encoder's features
+and beside z. Its likelihoods are of an image given its label: a label is worth log 10 =
+2.30 nats to a model that knows it. The columns of its samples are the classes.
 """
 
 import keras

@@ -1,8 +1,9 @@
 """VAE with two dense layers on dynamically binarised MNIST.
 
 The yardstick of the family: a diagonal normal posterior and a standard normal prior.
-1000 epochs in batches of 100; published, after 3280 in batches of 20: test NLL 86.76
-nats (5000 importance samples; Burda et al., 2016, table 1).
+2200 epochs in batches of 20; published, after about 3280: test NLL 86.76 nats (5000
+importance samples; Burda et al., 2016, table 1). As their code has it, 59 600 images
+train and 400 are held out, which chose nothing.
 """
 
 import keras
@@ -11,13 +12,13 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 1000
+EPOCHS = 2200
 
 
 def train(run: Run) -> None:
-    data = datasets.load("mnist")
-    # The layers and latents of Burda et al., who train in batches of 20.
-    shape, latent_dim, batch_size = (28, 28, 1), 50, 100
+    data = datasets.load("mnist").holding_out(400)
+    # The layers, latents and batches of Burda et al.
+    shape, latent_dim, batch_size = (28, 28, 1), 50, 20
     vae = zoo.VAE(
         zoo.networks.dense_encoder(shape, (200, 200), "tanh"),
         zoo.networks.dense_decoder(latent_dim, shape, (200, 200), "tanh"),
