@@ -19,7 +19,9 @@ def card(name: str, about: str, metadata: dict, drawn: Sequence[Path]) -> str:
         sample = 'images = model.sample(10, {"label": list(range(10))}, seed=0)'
     if "low" in data.get("given", ()):
         load = "from recipes import datasets\n"
-        sample = f'''data = datasets.load("{data["name"]}")
+        size = data.get("image_size")
+        size = f", image_size={size}" if size else ""
+        sample = f'''data = datasets.load("{data["name"]}"{size})
 low = data.given(model, "test", 10)["low"]
 images = model.sample(10, {{"low": low}}, seed=0)'''
     return f"""# {name}
@@ -35,7 +37,7 @@ model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 ```
 {serving_note(metadata)}
 
-{facts(metadata)}
+{facts(name, metadata)}
 
 {PICTURES}{pictures(drawn)}{LIMITS}
 It knows this data set's images, of this size, and nothing else. Likelihoods
@@ -46,7 +48,7 @@ of other images say nothing about how natural they are.
 def card_of_numbers(name: str, about: str, metadata: dict) -> str:
     """The card of a training of which the numbers alone are kept."""
     numbers = {key: value for key, value in metadata.items() if key != "check"}
-    return f"# {name}\n\n{about.strip()}\n\n{facts(numbers)}\n"
+    return f"# {name}\n\n{about.strip()}\n\n{facts(name, numbers)}\n"
 
 
 def docstring(recipe: Path) -> str:
@@ -54,7 +56,7 @@ def docstring(recipe: Path) -> str:
     return ast.get_docstring(ast.parse(recipe.read_text()))
 
 
-def facts(metadata: dict) -> str:
+def facts(name: str, metadata: dict) -> str:
     """Results with their protocol, how they were come by, and of what data."""
     metrics, data, machine = (metadata[k] for k in ("metrics", "data", "machine"))
     rows = [
@@ -63,9 +65,9 @@ def facts(metadata: dict) -> str:
         for metric, figure in metrics.items()
     ]
     if "check" in metadata:
-        (_, images), (name, value) = metadata["check"].items()
+        (_, images), (figure, value) = metadata["check"].items()
         protocol = f"first {images} test images; a loaded entry gives it again"
-        rows.append(f"| {name} | {shown(value)} | nats | {protocol} |")
+        rows.append(f"| {figure} | {shown(value)} | nats | {protocol} |")
     results = "\n".join(rows)
     options = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
     apart = ""
@@ -73,7 +75,7 @@ def facts(metadata: dict) -> str:
         if "networks in" in metrics["nll"]["protocol"]:
             dtype = metrics["nll"]["protocol"].split()[-1]
             apart = "The NLL was measured afterwards: `python -m recipes evaluate "
-            apart += f"{metadata['recipe']} --samples {draws} --dtype {dtype}`.\n"
+            apart += f"{name} --samples {draws} --dtype {dtype} --record`.\n"
         else:
             options += f" --samples {draws}"
     libraries = {"Python": machine["python"], **metadata["libraries"]}
@@ -91,6 +93,8 @@ def facts(metadata: dict) -> str:
         drawn = """Training images are drawn anew from their values at every step;
 validation and test images are drawn once, with a fixed seed.
 """
+    source = data["source"]  # of a folder the name alone: cards travel
+    source = f"folder {data['name']}" if source.startswith("folder ") else source
     split = ", ".join(f"{count:,} {part}" for part, count in data["split"].items())
     return f"""## Results
 | metric | value | unit | protocol |
@@ -105,7 +109,7 @@ validation and test images are drawn once, with a fixed seed.
 {apart}{versions}.
 
 ## Data
-{data["source"]}, {binarised}; {split} images.
+{source}, {binarised}; {split} images.
 Validation images were held out of the training set; the test set chose nothing.
 {drawn}Licence of the images, and of the weights: {data["licence"]}.
 SHA-256 of the images: `{data["checksum"]}`."""

@@ -154,7 +154,8 @@ def evaluate(
         Path | None, typer.Option("--json", help="Write the figures to this file too.")
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Keep the NLL in the entry, for its card.")
+        bool,
+        typer.Option("--record", help="Keep the NLL in the record and on the card."),
     ] = False,
 ) -> None:
     """Measure an entry on its test set: NLL, ELBO, rate, distortion, active units.

@@ -117,6 +117,7 @@ def rows() -> list[Row]:
         # Given a condition, likelihoods are of another kind: p(x|given).
         binary = data["name"] in DATA and data["binarise"]
         if binary and not data.get("given") and "nll" in metrics:
+            star = "*" if "in mixed_" in metrics["nll"]["protocol"] else ""
             at_most = record["seconds"] * (record["machine"]["cores"] or 1)
             row = Row(
                 file.parent.name,
@@ -128,7 +129,7 @@ def rows() -> list[Row]:
                 record["epochs"],
                 metrics["elbo"]["value"],
                 metrics["nll"]["value"],
-                draws_of(metrics) + "*" * ("networks in" in metrics["nll"]["protocol"]),
+                draws_of(metrics) + star,
             )
             found.append(row)
     return sorted(found, key=lambda row: (DATA.index(row.data), row.nll))

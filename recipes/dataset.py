@@ -60,7 +60,7 @@ class Dataset:
         return f"<Dataset {self.name}: {counts}, {shape}, {labels}, {licence}>"
 
     def holding_out(self, count: int) -> Dataset:
-        """The same images, the last `count` of which held out of the training images.
+        """The same images, but only the last `count` stay held out for validation.
 
         For a protocol that trains on more of them, once the settings are chosen.
 

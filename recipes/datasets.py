@@ -82,7 +82,8 @@ def load(
     in the order of their names they are the labels 0, 1, ...
 
     Args:
-        source: see the table. The name of a TFDS set goes before that of a folder.
+        source: see the table. The name of a TFDS set goes before that of a folder, but
+            with a configuration, such as `"emnist/letters"`, behind it.
         labels: classes of an array's images, `[N]` whole numbers.
         image_size: side in pixels to which the central square of every image is
             resized, smoothly; by default the images stay as they are.
@@ -127,7 +128,7 @@ def load(
         return _from_sprites(image_size)
     known = tfds.list_builders(with_community_datasets=False)
     if isinstance(source, os.PathLike) or (
-        source.split("/")[0] not in known and Path(source).expanduser().is_dir()
+        source not in known and Path(source).expanduser().is_dir()
     ):
         return _from_folder(Path(source).expanduser(), image_size)
     return _from_tfds(sources.find(source, data_dir), image_size, local_dir)
@@ -135,10 +136,9 @@ def load(
 
 def _from_folder(folder: Path, image_size: int | None) -> Dataset:
     splits, classes = own_images.split_folder(folder, image_size)
-    folder = folder.resolve()
-    source = f"{FOLDER}{folder}"
+    source = f"{FOLDER}{folder.resolve()}"
     return of_splits(
-        folder.name,
+        folder.name or folder.resolve().name,
         splits,
         image_size,
         licence="unknown",

@@ -14,7 +14,7 @@ import zoo
 import zoo.evaluation
 import zoo.serving
 from recipes import datasets, figures, history
-from recipes.cards import card, serving_note, show
+from recipes.cards import card, facts, serving_note, show
 from recipes.runs import Run, evaluation_images, round_weights, write_json
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
@@ -49,6 +49,8 @@ def publish(
     Returns:
         The entry's folder.
     """
+    if run.precision:  # which layers that a recipe adds after the training follow
+        model = zoo.evaluation.with_dtype(model, "float32")
     round_weights(model)
     images = evaluation_images(data.test, binarise)
     measured, epochs = images[: run.test_images], run.history
@@ -112,13 +114,16 @@ def republish(path: str | os.PathLike) -> Path:
 
 
 def record(path: str | os.PathLike, metrics: dict) -> None:
-    """Keeps a likelihood of all test images in an entry's record, for its card."""
+    """Keeps a likelihood of all test images in an entry's record and on its card."""
     entry = zoo.presets.find(path)
     before = zoo.presets.read_metadata(entry)
     measured = ("nll", "bits_per_dim", "nll_seconds")
     kept = {name: metrics[name] for name in measured if name in metrics}
     after = {**before, "metrics": {**before["metrics"], **kept}}
     write_json(entry / zoo.presets.METADATA, after)
+    file = entry / "README.md"
+    texts = (facts(entry.name, metadata) for metadata in (before, after))
+    file.write_text(file.read_text().replace(*texts))
 
 
 def redraw(path: str | os.PathLike, folder: Path | None = None) -> list[Path]:

@@ -241,7 +241,7 @@ def code_of(recipe: str) -> dict[str, str]:
         return {}
     tree = ast.parse(file.read_text())
     tree.body = tree.body[ast.get_docstring(tree) is not None :]
-    return {"code": hashlib.sha256(ast.dump(tree).encode()).hexdigest()}
+    return {"code": hashlib.sha256(ast.unparse(tree).encode()).hexdigest()}
 
 
 def _lock(folder: Path) -> int:

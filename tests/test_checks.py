@@ -382,8 +382,8 @@ def test_a_schedule_is_refused_where_none_can_be(make):
     [
         (lambda: zoo.networks.dense_encoder((4,), (8, 0)), r"units\[1\]=0"),
         (lambda: zoo.networks.conv_encoder((8, 8, 1), (4, 2.5)), r"filters\[1\]=2\.5"),
-        (lambda: zoo.networks.conv_decoder(2, (8, 8, 1), ()), "filters=0"),
-        (lambda: zoo.networks.residual_decoder(2, (8, 8, 1), ()), "filters=0"),
+        (lambda: zoo.networks.conv_decoder(2, (8, 8, 1), ()), r"filters=\(\)"),
+        (lambda: zoo.networks.residual_decoder(2, (8, 8, 1), ()), r"filters=\(\)"),
         (lambda: zoo.networks.conv_discriminator((8, 8)), r"\(8, 8\)"),
         (lambda: zoo.networks.upsampler(2, (8, 8)), r"\(8, 8\)"),
         (lambda: zoo.IAF(8, units=(0,)), r"units\[0\]=0"),
@@ -394,7 +394,7 @@ def test_a_schedule_is_refused_where_none_can_be(make):
         ),
         (lambda: configs.biva(dims=(-1,)), r"bottom_up_dims\[0\]=-1"),
         (lambda: zoo.PixelCNN((8, 8, 1), levels=2), r"\(8, 8, 1\)"),
-        (lambda: zoo.PixelCNN((8, 8), levels=2, upper=(0, 8, 2)), "upper=0"),
+        (lambda: zoo.PixelCNN((8, 8), levels=2, upper=(0, 8, 2)), r"upper\[0\]=0"),
     ],
 )
 def test_sizes_that_make_no_network_are_refused(make, received):

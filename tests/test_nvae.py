@@ -495,7 +495,7 @@ def test_shares_of_a_balanced_warm_up_are_held_constant():
     ("options", "message"),
     [
         ({"groups": (1, 1, 1, 1)}, "4 scales must halve the image"),
-        ({"groups": ()}, "`groups` must be at least 1"),
+        ({"groups": ()}, "`groups` must have one entry at least"),
         ({"groups": (1, 0)}, r"`groups\[1\]` must be at least 1"),
         ({"outer_cells": (1, 0)}, r"`outer_cells\[1\]` must be at least 1"),
         ({"outer_cells": (1,) * 3}, "`channels` must be a multiple of 8"),

@@ -382,6 +382,8 @@ def test_a_likelihood_may_be_kept(entry, tmp_path):
     assert CliRunner().invoke(cli.app, arguments).exit_code == 0
     after = zoo.presets.read_metadata(mine)
     assert after["metrics"]["nll"]["protocol"].startswith("2 importance samples")
+    nll = shown(after["metrics"]["nll"]["value"])
+    assert f"| nll | {nll} |" in (mine / "README.md").read_text()
     for record in (before, after):
         for name in ("nll", "bits_per_dim", "nll_seconds"):
             del record["metrics"][name]

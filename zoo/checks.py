@@ -264,9 +264,9 @@ def per_layer(least: int = 1, **sizes) -> None:
 
 
 def not_negative(scheduled: bool = False, **weights) -> None:
-    """Raises a ValueError that names the weight which is not >= 0.
+    """Raises a ValueError that names the weight which is not a number >= 0.
 
-    One that may be `scheduled` is else a schedule.
+    With `scheduled`, a schedule is taken too.
     """
     for name, weight in weights.items():
         number = isinstance(weight, Real | np.number) and weight >= 0

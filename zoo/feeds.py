@@ -9,8 +9,8 @@ def check_end(data, name: str, steps: int | None) -> None:
     """Raises a ValueError if data have no end and nobody says how many `steps`."""
     plain = isinstance(data, tf.data.Dataset)
     endless = plain and bool(data.cardinality() == tf.data.INFINITE_CARDINALITY)
-    wanted = f"A data set without an end needs `{name}`, of the recipes' streams "
-    wanted += "`steps_per_epoch(images, batch_size)`."
+    wanted = f"A data set without an end needs `{name}`; of the recipes' streams the "
+    wanted += "number is `steps_per_epoch(images, batch_size)`."
     checks.require(steps or not endless, wanted, data)
 
 

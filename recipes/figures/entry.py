@@ -54,8 +54,8 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
         pictures["traversal"] = traversal(model, images[:1000], given=given(1000))
         if len(model.fields) == 1 and len(pairs):  # nothing but two images differs
             pictures["interpolation"] = interpolation(model, pairs)
-        (wide, *_) = next(iter(model.latent_fields.values())).shape
-        if labels is not None and wide > 1:
+        width = next(iter(model.latent_fields.values())).shape[0]
+        if labels is not None and width > 1:
             shown = latent_space(model, images[:3000], labels[:3000], given(3000))
             pictures["latent_space"] = shown
         if of_two_dimensions(model):

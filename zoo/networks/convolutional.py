@@ -45,7 +45,8 @@ def conv_decoder(
     """
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
-    checks.at_least(1, filters=len(filters))
+    wanted = "`filters` must have one entry at least."
+    checks.require(len(filters), wanted, f"{filters=}")
     height, width, channels = image_shape
     grid = tuple(math.ceil(size / 2 ** len(filters)) for size in (height, width))
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")

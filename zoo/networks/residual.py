@@ -49,7 +49,8 @@ def residual_decoder(
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`."""
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
-    checks.at_least(1, filters=len(filters))
+    wanted = "`filters` must have one entry at least."
+    checks.require(len(filters), wanted, f"{filters=}")
     *size, channels = image_shape
     grid = tuple(math.ceil(side / 2 ** len(filters)) for side in size)
     z = keras.Input((latent_dim,))

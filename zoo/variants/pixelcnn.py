@@ -89,8 +89,8 @@ class PixelCNN(GenerativeModel):
         self.head = [Dense(channels), Dense(levels)]
         if upper is not None:
             wanted = "`upper` is (height, width, levels) of the codes above."
+            checks.per_layer(upper=upper)
             checks.require(len(upper) == 3, wanted, f"{upper=}")
-            checks.at_least(1, upper=min(upper))
             sides = zip(self.shape, self.upper[:2])
             self.stride = tuple(side // small for side, small in sides)
             whole = all(a * s == b for a, s, b in zip(upper, self.stride, self.shape))
