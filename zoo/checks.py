@@ -102,7 +102,7 @@ def check_shape(shape, axes: int | None = None) -> None:
     listed = isinstance(shape, list | tuple)
     wanted = {
         None: "A shape is a tuple, such as (28, 28, 1).",
-        2: "The shape of a map is (height, width).",
+        2: "A map's shape is (height, width).",
         3: "An image's shape is (height, width, channels).",
     }[axes]
     require(listed and axes in (None, len(shape)), wanted, shape)
