@@ -68,7 +68,8 @@ def test_every_card_says_what_is_recorded():
     by_name = {file.parent.name: text for file, text in cards.items()}
     assert set(zoo.list_presets()) <= set(by_name)
     for part in (
-        "--epochs 128 --seed 0 --dtype mixed_bfloat16 --samples 128`",
+        "--epochs 128 --seed 0 --dtype mixed_bfloat16`",
+        "evaluate conv_vae_mnist --samples 1000 --dtype mixed_bfloat16 --record`",
         "keras 3.",
         "binarised; 50,000 train, 10,000 validation, 10,000 test images.",
         "first 1000 test images; a loaded entry gives it again",
