@@ -5,9 +5,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from recipes.tables import draws_of, shown
+from recipes.tables import draws_of, dtype_of, shown
 
 ENTRIES = Path(__file__).parent / "entries"  # the recipes
+ARRAY, FOLDER = "NumPy array", "folder "  # how sources of one's own are recorded
 PICTURES, LIMITS = "## Pictures\n", "\n\n## Limits"  # the pictures stand between them
 
 
@@ -72,8 +73,7 @@ def facts(name: str, metadata: dict) -> str:
     options = f" --dtype {metadata['dtype']}" if "dtype" in metadata else ""
     apart = ""
     if "nll" in metrics and (draws := draws_of(metrics)).isdigit():
-        if "networks in" in metrics["nll"]["protocol"]:
-            dtype = metrics["nll"]["protocol"].split()[-1]
+        if dtype := dtype_of(metrics):
             apart = "The NLL was measured afterwards: `python -m recipes evaluate "
             apart += f"{name} --samples {draws} --dtype {dtype} --record`.\n"
         else:
@@ -94,7 +94,7 @@ def facts(name: str, metadata: dict) -> str:
 validation and test images are drawn once, with a fixed seed.
 """
     source = data["source"]  # of a folder the name alone: cards travel
-    source = f"folder {data['name']}" if source.startswith("folder ") else source
+    source = f"{FOLDER}{data['name']}" if source.startswith(FOLDER) else source
     split = ", ".join(f"{count:,} {part}" for part, count in data["split"].items())
     return f"""## Results
 | metric | value | unit | protocol |

@@ -13,11 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from recipes.cards import ENTRIES, docstring
 from recipes.quiet import quiet
-from recipes.tables import draws_of, print_metrics
+from recipes.tables import print_metrics, table_of_entries, table_of_recipes
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,35 +55,10 @@ def list_() -> None:
     start_tensorflow()
     from zoo import presets
 
-    table = Table(title="Recipes: python -m recipes train NAME")
-    table.add_column("name", no_wrap=True)
-    table.add_column("what it makes")
-    for name in recipe_names():
-        doc = docstring(ENTRIES / f"{name}.py")
-        table.add_row(name, doc.splitlines()[0])
-    console.print(table)
-    table = Table(title='Pretrained: zoo.load("NAME")')
-    for column in ("name", "class", "data", "test NLL in nats [draws]", "parameters"):
-        whole = column in ("name", "class", "parameters")
-        table.add_column(escape(column), no_wrap=whole, overflow="fold")
-    for name in presets.list_presets():
-        record = presets.read_metadata(name)
-        table.add_row(
-            name,
-            record["class"],
-            record.get("data", {}).get("source", "-"),
-            shown_nll(record.get("metrics", {})),
-            f"{record['parameters']:,}",
-        )
-    console.print(table)
-
-
-def shown_nll(metrics: dict) -> str:
-    """The NLL of binary images or levels; a density says that it is one."""
-    if "nll" not in metrics:
-        return "-"
-    kind = "" if "bits_per_dim" in metrics else ", a density"
-    return f"{metrics['nll']['value']:.2f} [{draws_of(metrics)}]{kind}"
+    texts = {name: docstring(ENTRIES / f"{name}.py") for name in recipe_names()}
+    console.print(table_of_recipes(texts))
+    records = {name: presets.read_metadata(name) for name in presets.list_presets()}
+    console.print(table_of_entries(records))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recipes.cards import ENTRIES, card, card_of_numbers, docstring, pictured
-from recipes.tables import draws_of
+from recipes.tables import draws_of, dtype_of
 
 ROOT = Path(__file__).parent.parent
 PAGE, PICTURE = ROOT / "docs" / "results.md", ROOT / "docs" / "results.png"
@@ -117,7 +117,7 @@ def rows() -> list[Row]:
         # Given a condition, likelihoods are of another kind: p(x|given).
         binary = data["name"] in DATA and data["binarise"]
         if binary and not data.get("given") and "nll" in metrics:
-            star = "*" if "in mixed_" in metrics["nll"]["protocol"] else ""
+            star = "*" if dtype_of(metrics).startswith("mixed") else ""
             at_most = record["seconds"] * (record["machine"]["cores"] or 1)
             row = Row(
                 file.parent.name,

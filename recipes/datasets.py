@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from recipes import own_images, photos, sources, sprites
+from recipes.cards import ARRAY, FOLDER
 from recipes.dataset import SPLITS, Dataset, of_splits
 from recipes.pipelines import (
     batches,
@@ -47,8 +48,6 @@ _LICENCES = {
 
 # Mean of all training pixels in [0, 1]: tells apart sets with files of equal names.
 _TRAIN_MEANS = {"mnist": 0.1307, "fashion_mnist": 0.2860}
-
-ARRAY, FOLDER = "NumPy array", "folder "  # how their sources are recorded
 
 _CHUNK = 1000  # images that are read at a time
 

@@ -14,7 +14,7 @@ import zoo
 import zoo.evaluation
 import zoo.serving
 from recipes import datasets, figures, history
-from recipes.cards import card, facts, serving_note, show
+from recipes.cards import ARRAY, FOLDER, card, facts, serving_note, show
 from recipes.runs import Run, evaluation_images, round_weights, write_json
 
 CHECK_IMAGES = 1000  # test images whose ELBO a card lets its reader check
@@ -49,7 +49,7 @@ def publish(
     Returns:
         The entry's folder.
     """
-    if run.precision:  # which layers that a recipe adds after the training follow
+    if run.precision:  # layers that a recipe adds to the trained model have it
         model = zoo.evaluation.with_dtype(model, "float32")
     round_weights(model)
     images = evaluation_images(data.test, binarise)
@@ -245,10 +245,11 @@ def test_images(metadata: dict) -> tuple[datasets.Dataset, np.ndarray]:
     if "data" not in metadata:
         raise ValueError("This entry was not made by a recipe: it names no data set.")
     record = metadata["data"]
-    if record["source"] == datasets.ARRAY:
+    source, origin = record["name"], record["source"]
+    if origin == ARRAY:
         raise ValueError("This entry was made of an array: its images are not kept.")
-    folder = record["source"].removeprefix(datasets.FOLDER)
-    source = record["name"] if folder == record["source"] else Path(folder)
+    if origin.startswith(FOLDER):
+        source = Path(origin.removeprefix(FOLDER))
     data = datasets.load(source, image_size=record.get("image_size"))
     if data.checksum != record["checksum"]:
         raise ValueError(

@@ -263,6 +263,13 @@ def per_layer(least: int = 1, **sizes) -> None:
             at_least(least, **{f"{name}[{index}]": size})
 
 
+def not_empty(**sizes: Sequence) -> None:
+    """Raises a ValueError that names what has no entry."""
+    for name, value in sizes.items():
+        wanted = f"`{name}` must have one entry at least."
+        require(len(value), wanted, f"{name}={value!r}")
+
+
 def not_negative(scheduled: bool = False, **weights) -> None:
     """Raises a ValueError that names the weight which is not a number >= 0.
 

@@ -127,8 +127,7 @@ class Trainer(internals.PipelineUser):
         a CPU, which so start sooner; `evaluate` and `predict` take as many.
         `skip_non_finite=True` leaves out the steps whose gradients are not finite, and
         adds the metrics `gradient_norm` and `skipped_steps`; see `zoo.guard`. A loss
-        scale leaves them out anyway: then they are always counted, on one device and by
-        a training step that is no other than this class' own.
+        scale leaves them out anyway: one device, by this class' own step, counts them.
         """
         wanted = f"{type(self).__name__} brings its own loss; compile it without one."
         for name, value in ("loss", loss), ("loss_weights", kwargs.get("loss_weights")):

@@ -45,8 +45,7 @@ def conv_decoder(
     """
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
-    wanted = "`filters` must have one entry at least."
-    checks.require(len(filters), wanted, f"{filters=}")
+    checks.not_empty(filters=filters)
     height, width, channels = image_shape
     grid = tuple(math.ceil(size / 2 ** len(filters)) for size in (height, width))
     network = keras.Sequential([keras.Input((latent_dim,))], name="decoder")

@@ -49,8 +49,7 @@ def residual_decoder(
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`."""
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
-    wanted = "`filters` must have one entry at least."
-    checks.require(len(filters), wanted, f"{filters=}")
+    checks.not_empty(filters=filters)
     *size, channels = image_shape
     grid = tuple(math.ceil(side / 2 ** len(filters)) for side in size)
     z = keras.Input((latent_dim,))

@@ -94,10 +94,9 @@ class NVAE(LatentVariableModel):
         self.kind = kind
         self.spectral = spectral
         *size, image_channels = self.image_shape
-        wanted = "`groups` must have one entry at least."
-        checks.require(self.groups, wanted, f"groups={self.groups}")
-        sizes = {"latent_dim": latent_dim, "channels": channels}
-        checks.at_least(1, **sizes, cells=cells, window=window)
+        checks.not_empty(groups=self.groups)
+        checks.at_least(1, latent_dim=latent_dim, channels=channels)
+        checks.at_least(1, cells=cells, window=window)
         checks.not_negative(spectral=spectral)
         whole = isinstance(flows, int) and flows >= 0 and flows is not True
         checks.require(whole, "`flows` must be a whole number, or 0.", f"{flows=}")
