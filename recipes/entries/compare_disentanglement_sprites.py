@@ -21,7 +21,7 @@ from recipes import datasets, figures
 from recipes.runs import Run, evaluation_images, write_json
 from zoo.objectives import ELBO, TotalCorrelation
 
-EPOCHS = 4
+EPOCHS = 15
 SEEDS = 3
 SHAPE, LATENT_DIM, BATCH_SIZE = (32, 32, 1), 10, 64
 FILTERS = (32, 32, 64, 64)
