@@ -49,5 +49,5 @@ $(READY): requirements.txt
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-clean:
-	rm -rf $(VENV) .peers build runs
+clean:  ## all that make makes anew; trainings in runs/ stay
+	rm -rf $(VENV) .peers build

@@ -735,6 +735,15 @@ def test_pictures_of_latents_name_the_layer(build, title, row, monkeypatch):
         assert (first, second, *ticks) == ("", "", [], [])
 
 
+@pytest.mark.parametrize("classes", [None, ("T-shirt/top", "Trouser", "Dress")])
+def test_a_legend_names_the_classes_that_are_there(classes):
+    labels = np.array([0, 2] * 8)
+    model, images = configs.build(zoo.Autoencoder), configs.BINARY[:16]
+    figure = figures.latent_space(model, images, labels, classes=classes)
+    called = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert called == (["0", "2"] if classes is None else ["T-shirt/top", "Dress"])
+
+
 def test_a_map_keeps_near_codes_near_and_is_the_same_again():
     draws = np.random.default_rng(0)
     centres = np.repeat(10 * np.eye(5, dtype=np.float32)[:3], 20, axis=0)

@@ -1,9 +1,10 @@
-"""VAE with a VampPrior of 200 pseudo-inputs, otherwise as normal_prior_vae_mnist.
+"""Convolutional VAE under a VampPrior of 100 pseudo-inputs, with a warm-up.
 
 The prior is a mixture of the model's own posteriors, so it follows where the codes go.
-Published on the static binarisation, not to be compared with this one: 85.57 nats with
-this prior and 500 pseudo-inputs against 88.56 with the standard normal (5000 importance
-samples; Tomczak & Welling, 2018, table 1).
+The networks of conv_vae_mnist without their dense layers, through which an image has to
+pass 128 numbers, and with fewer maps: half the weights. Trained with
+`--dtype mixed_bfloat16`. Published for two layers of latents under a VampPrior, of
+dense networks: test NLL 81.24 nats (5000 importance samples; Tomczak & Welling, 2018).
 """
 
 import keras
@@ -12,21 +13,21 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 30
+EPOCHS = 128
 
 
 def train(run: Run) -> None:
     data = datasets.load("mnist")
-    shape, latent_dim, batch_size = (28, 28, 1), 40, 100
+    shape, latent_dim, batch_size, filters = (28, 28, 1), 32, 128, (32, 48)
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     # Under a learned prior it costs nothing at first to leave all codes alike; without
     # a warm-up they stay so.
     warm_up = zoo.schedules.Linear(0.0, 1.0, steps=steps // 5)
     vae = zoo.VAE(
-        zoo.networks.dense_encoder(shape, (300, 300)),
-        zoo.networks.dense_decoder(latent_dim, shape, (300, 300)),
+        zoo.networks.residual_encoder(shape, filters, units=None),
+        zoo.networks.residual_decoder(latent_dim, shape, filters[::-1], units=None),
         latent_dim,
-        prior=zoo.VampPrior(latent_dim, components=200),
+        prior=zoo.VampPrior(latent_dim, components=100),
         objective=zoo.objectives.ELBO(beta=warm_up),
         seed=run.seed,
     )

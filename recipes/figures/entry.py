@@ -33,7 +33,7 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
 
     Args:
         model: a model of images.
-        data: the data set, for its test labels.
+        data: the data set, for its test labels and the names of its classes.
         images: test images as the model is judged on them, `[N, H, W, C]`.
         folder: where the files go.
         epochs: the training history, if known.
@@ -56,8 +56,9 @@ def draw(model, data, images: np.ndarray, folder: Path, epochs=()) -> list[Path]
             pictures["interpolation"] = interpolation(model, pairs)
         width = next(iter(model.latent_fields.values())).shape[0]
         if labels is not None and width > 1:
-            shown = latent_space(model, images[:3000], labels[:3000], given(3000))
-            pictures["latent_space"] = shown
+            pictures["latent_space"] = latent_space(
+                model, images[:3000], labels[:3000], given(3000), data.classes
+            )
         if of_two_dimensions(model):
             pictures["decoded_grid"] = decoded_grid(model)
     if isinstance(model, zoo.NVAE):

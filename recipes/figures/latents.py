@@ -1,6 +1,6 @@
 """Pictures of a model's latents: what each does to an image, and where codes lie."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -139,8 +139,11 @@ def latent_space(
     images: np.ndarray,
     labels: np.ndarray,
     given: dict | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Figure:
     """The top layer's codes by class, with the images of two points beside them.
+
+    The legend has the names of the classes 0, 1, ..., or their numbers without.
 
     More than two dimensions are shown by t-SNE, a map that keeps near codes near (van
     der Maaten & Hinton, 2008): its axes have no units, and how far apart groups lie
@@ -162,7 +165,8 @@ def latent_space(
         axes.set(xlabel=f"{name}[0]", ylabel=f"{name}[1]")
     for label in np.unique(labels):
         where = labels == label
-        axes.scatter(*codes[where].T, s=4, color=cm.tab10(label % 10), label=str(label))
+        called = str(label) if classes is None else classes[label]
+        axes.scatter(*codes[where].T, s=4, color=cm.tab10(label % 10), label=called)
     if of_two_dimensions(model):
         _show_decoded(axes, model, np.float32([[-1, 1], [1, 1]]))
     axes.legend(

@@ -19,12 +19,14 @@ def residual_encoder(
     image_shape: Sequence[int],
     filters: Sequence[int] = (32, 64),
     blocks: int = 1,
-    units: int = 128,
+    units: int | None = 128,
     activation: str = "relu",
 ) -> keras.Model:
     """Images `[B, *image_shape]` to features `[B, units]`.
 
-    Each filter count halves the image and adds `blocks` residual blocks.
+    Each filter count halves the image and adds `blocks` residual blocks. Without
+    `units` the features are all that the last maps hold: no dense layer is narrower
+    than these, and the network is smaller where they are.
     """
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
@@ -34,7 +36,8 @@ def residual_encoder(
         for _ in range(blocks):
             x = _block(x, activation)
     x = layers.Flatten()(layers.Activation(activation)(x))
-    x = layers.Dense(units, activation)(x)
+    if units is not None:
+        x = layers.Dense(units, activation)(x)
     return keras.Model(inputs, x, name="encoder")
 
 
@@ -43,17 +46,21 @@ def residual_decoder(
     image_shape: Sequence[int],
     filters: Sequence[int] = (64, 32),
     blocks: int = 1,
-    units: int = 128,
+    units: int | None = 128,
     activation: str = "relu",
 ) -> keras.Model:
-    """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`."""
+    """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`.
+
+    Without `units` the first maps are linear in the latents.
+    """
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
     checks.not_empty(filters=filters)
     *size, channels = image_shape
     grid = tuple(math.ceil(side / 2 ** len(filters)) for side in size)
-    z = keras.Input((latent_dim,))
-    x = layers.Dense(units, activation)(z)
+    x = z = keras.Input((latent_dim,))
+    if units is not None:
+        x = layers.Dense(units, activation)(x)
     x = layers.Dense(math.prod(grid) * filters[0])(x)
     x = layers.Reshape((*grid, filters[0]))(x)
     for maps in (*filters[1:], filters[-1]):
