@@ -1,0 +1,37 @@
+"""flow_prior_vae_mnist without the dense layers of its networks.
+
+An image no longer passes 128 numbers on its way to the codes and back: the codes are
+linear in all that the last maps hold, and the first maps are in the codes. It has half
+the weights. 128 epochs, with `--dtype mixed_bfloat16` where the processor has units for
+it. Published for two layers of latents under a VampPrior, of dense networks: test NLL
+81.24 nats (5000 importance samples; Tomczak & Welling, 2018).
+"""
+
+import keras
+
+import zoo
+from recipes import datasets, publish
+from recipes.runs import Run
+
+EPOCHS = 128
+
+
+def train(run: Run) -> None:
+    data = datasets.load("mnist")
+    shape, latent_dim, batch_size = (28, 28, 1), 32, 128
+    steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
+    # Under a learned prior it costs nothing at first to leave all codes alike; without
+    # a warm-up they stay so.
+    warm_up = zoo.schedules.Linear(0.0, 1.0, steps=steps // 5)
+    vae = zoo.VAE(
+        zoo.networks.residual_encoder(shape, units=None),
+        zoo.networks.residual_decoder(latent_dim, shape, units=None),
+        latent_dim,
+        prior=zoo.FlowPrior(latent_dim, layers=6, units=128),
+        objective=zoo.objectives.ELBO(beta=warm_up),
+        seed=run.seed,
+    )
+    learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
+    vae.compile(keras.optimizers.Adam(learning_rate))
+    vae = run.fit(vae, data, batch_size=batch_size, binarise=True)
+    publish.publish(run, vae, data, about=__doc__, binarise=True)
