@@ -1,5 +1,7 @@
 """Networks: shapes for any image, gradients everywhere, blocks that start flat."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -25,6 +27,10 @@ PAIRS = {
         lambda shape: networks.residual_encoder(shape, (4, 4), 1, units=5),
         lambda shape: networks.residual_decoder(3, shape, (4, 4), 1, units=5),
     ),
+    "residual_without_units": (
+        lambda shape: networks.residual_encoder(shape, (4, 4), 1, units=None),
+        lambda shape: networks.residual_decoder(3, shape, (4, 4), 1, units=None),
+    ),
 }
 
 
@@ -34,7 +40,8 @@ def test_shapes_of_any_image(pair, shape, rng):
     encoder, decoder = (make(shape) for make in PAIRS[pair])
     assert encoder.input_shape == (None, *shape)
     features = encoder(rng.normal(size=(2, *shape)))
-    assert features.shape == (2, 5)
+    maps = 4 * math.prod(math.ceil(side / 4) for side in shape[:2])
+    assert features.shape == (2, maps if "without_units" in pair else 5)
     assert decoder.input_shape == (None, 3)
     assert decoder(rng.normal(size=(2, 3))).shape == (2, *shape)
 

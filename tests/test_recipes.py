@@ -514,6 +514,21 @@ def test_a_recipe_shows_all_that_it_does(name):
     assert "recipes.entries" not in text
 
 
+@pytest.mark.parametrize("name", cli.recipe_names())
+def test_a_recipe_that_makes_an_entry_says_how_it_trains(name):
+    """Its card has these words, and so names what the number owes to them."""
+    text = (cli.ENTRIES / f"{name}.py").read_text()
+    if not re.search(r"\bpublish(_with_priors)?\(", text):
+        return  # a study, whose table is no model's card
+    _, words, code = text.split('"""', 2)
+    words = " ".join(words.split())
+    said = re.search(r"Training: (Adam|Adamax), [^.]+ batches of (\d+)", words)
+    assert f"keras.optimizers.{said[1]}(" in code
+    assert re.search(rf"batch_size.* {said[2]}\b", code, re.IGNORECASE)
+    assert ("cosine" in words) == ("CosineDecay(" in code)
+    assert ("warm-up over" in words) == ("schedules.Linear(" in code)
+
+
 @functools.cache
 def shipped_images(data: str) -> tuple[datasets.Dataset, np.ndarray]:
     """A card's data set and its first test images, which the cards share."""

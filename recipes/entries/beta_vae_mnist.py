@@ -2,6 +2,8 @@
 
 It trades likelihood for a smaller rate: its NLL is expected to be worse than the VAE's,
 and its active units fewer.
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 100.
 """
 
 import keras

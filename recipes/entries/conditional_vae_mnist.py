@@ -3,6 +3,8 @@
 The layers of vae_mnist, in batches of 100, with the label beside the encoder's features
 and beside z. Its likelihoods are of an image given its label: a label is worth log 10 =
 2.30 nats to a model that knows it. The columns of its samples are the classes.
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 100.
 """
 
 import keras

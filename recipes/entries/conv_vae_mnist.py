@@ -5,6 +5,8 @@ A diagonal normal posterior over 32 latents and a Bernoulli likelihood, 128 epoc
 convolutional VAE with a diagonal posterior reaches a test NLL of 81.08 nats (128
 importance samples; Kingma et al., 2016, table 1) after far longer training of a far
 larger network.
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 128.
 """
 
 import keras

@@ -4,6 +4,9 @@ The prior starts as the standard normal and learns where the codes go. 128 epoch
 `--dtype mixed_bfloat16` where the processor has units for it. Published for two layers
 of latents under a VampPrior, of dense networks: test NLL 81.24 nats (5000 importance
 samples; Tomczak & Welling, 2018).
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 128; warm-up over the first
+fifth.
 """
 
 import keras

@@ -2,6 +2,9 @@
 
 No glyph of the test images is among those trained on. Each importance sample of its NLL
 draws the noise within the levels once; few are enough, `--samples 10`.
+
+Training: Adam, rising to 1e-3 in 200 steps and falling to 2e-5 by a cosine; batches of
+64; gradients clipped at a norm of 100.
 """
 
 import keras

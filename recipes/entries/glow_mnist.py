@@ -3,6 +3,9 @@
 Each importance sample of its NLL draws the noise within the levels once; few are
 enough, `--samples 10`. Glow-type flows of the literature are near 1.05 bits per
 dimension, after far longer training.
+
+Training: Adam, rising to 1e-3 in 500 steps and falling to 2e-5 by a cosine; batches of
+128; gradients clipped at a norm of 100.
 """
 
 import keras

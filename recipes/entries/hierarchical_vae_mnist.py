@@ -2,6 +2,8 @@
 
 The layers of ladder_vae_mnist, without its batch normalisation and warm-up: the rates
 of the upper layers are expected to vanish.
+
+Training: Adam, 2e-3 falling to 2e-5 by a cosine; batches of 256.
 """
 
 import keras

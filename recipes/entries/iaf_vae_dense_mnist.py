@@ -4,6 +4,8 @@
 Published for larger, convolutional networks: test NLL 79.77 nats with two steps of
 width 320, against 81.08 with a diagonal posterior (128 importance samples; Kingma et
 al., 2016, table 1).
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 100.
 """
 
 import keras

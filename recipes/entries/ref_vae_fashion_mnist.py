@@ -5,6 +5,8 @@ its class and of its split, always the same and never itself. The perceptual net
 the convolutions of a small classifier of the training images. PSNR and SSIM are beside
 those of bicubic interpolation of the same images; likelihoods are densities. z tells
 little that the small images do not: see `rate` and `diversity`.
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 64.
 """
 
 import keras

@@ -6,6 +6,8 @@ images with their labels, log p(x, y); `accuracy` is the classifier's, which see
 image alone. Published: 11.97 % (+- 1.71) test error of M2, and 3.33 % (+- 0.14) of
 M1+M2, M2 on the codes of another VAE, over ten choices of the 100 labels (Kingma et
 al., 2014, table 1).
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 120.
 """
 
 import dataclasses

@@ -3,6 +3,8 @@
 Convolutions around 128 latents; sigma is the root of each batch's mean squared error,
 so that nothing is tuned between distortion and rate. No skin tone or gender of a test
 picture was seen in training. Its likelihoods are densities of pixels in [0, 1].
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 64.
 """
 
 import keras

@@ -4,6 +4,8 @@ The yardstick of the family: a diagonal normal posterior and a standard normal p
 2200 epochs in batches of 20; published, after about 3280: test NLL 86.76 nats (5000
 importance samples; Burda et al., 2016, table 1). As their code has it, 59 600 images
 train and 400 are held out, which chose nothing.
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 20.
 """
 
 import keras

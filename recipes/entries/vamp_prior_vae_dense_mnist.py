@@ -4,6 +4,9 @@ The prior is a mixture of the model's own posteriors, so it follows where the co
 Published on the static binarisation, not to be compared with this one: 85.57 nats with
 this prior and 500 pseudo-inputs against 88.56 with the standard normal (5000 importance
 samples; Tomczak & Welling, 2018, table 1).
+
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 100; warm-up over the first
+fifth.
 """
 
 import keras

@@ -4,6 +4,9 @@
 discretised logistics. The priors are part of the model: samples come through them, and
 its NLL, an upper bound, has the codes at their price. No glyph of the test images is
 among those trained on.
+
+Training: Adam, 2e-3 falling to 2e-5 by a cosine; batches of 64; its priors with Adam at
+1e-3, until codes held out gain no more.
 """
 
 import keras

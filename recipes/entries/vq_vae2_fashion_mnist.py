@@ -3,6 +3,9 @@
 7 x 7 codes above 14 x 14, 64 each; each pixel has a mixture of three discretised
 logistics. The priors are part of the model: samples come through them, and its NLL, an
 upper bound, has the codes at their price; it compares with other masses of the images.
+
+Training: Adam, 2e-3 falling to 2e-5 by a cosine; batches of 64; its priors with Adam at
+1e-3, until codes held out gain no more.
 """
 
 import keras
