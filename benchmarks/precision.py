@@ -14,7 +14,14 @@ import zoo
 import zoo.evaluation
 from recipes import publish
 
-ENTRIES = ("vae_mnist", "conv_vae_mnist", "ladder_vae_mnist")
+ENTRIES = (
+    "vae_mnist",
+    "ladder_vae_mnist",
+    "conv_vae_mnist",
+    "iaf_vae_mnist",
+    "flow_prior_vae_mnist",
+    "vamp_prior_vae_mnist",
+)
 DTYPE, IMAGES, SAMPLES, ROUNDS = "mixed_bfloat16", 1000, 50, 5
 
 

@@ -220,7 +220,7 @@ def draw(rows: list[Row]) -> Figure:
         label = row.name.replace("_mnist", "") + f", {row.nll:.2f}" * outside
         axes.annotate(label, (x, y), (0, 0), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", xlabel="CPU minutes of training, counted or at most")
-    axes.set(ylabel="NLL of the test images, nats")
+    axes.set(ylabel="NLL of the test images of MNIST, nats")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")

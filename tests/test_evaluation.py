@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from benchmarks import precision
 from recipes import datasets
 from tests import configs
 from tests.configs import LinearGaussian
@@ -94,7 +95,7 @@ def test_a_model_is_traced_once_for_all_its_evaluations(vae, digits, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vae_mnist", "conv_vae_mnist", "ladder_vae_mnist"])
+@pytest.mark.parametrize("name", precision.ENTRIES)
 def test_bfloat16_networks_give_a_trained_model_the_same_nll(name):
     model = zoo.load(name)
     half = evaluation.with_dtype(model, "mixed_bfloat16")
