@@ -69,13 +69,14 @@ def rate_distortion(curves: dict[str, Sequence[tuple[float, float, float]]]) -> 
     figure = Figure(figsize=(5.6, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.margins(0.1)
-    for i, (name, points) in enumerate(curves.items()):
+    for name, points in curves.items():
         _, rates, distortions = zip(*points)
         (line,) = axes.plot(rates, distortions, "o-", markersize=4, label=name)
-        side = -1 if i % 2 == 0 else 1  # those of two curves do not meet
         style = {"color": line.get_color(), "fontsize": 8, "ha": "center"}
         style |= {"va": "center", "textcoords": "offset points"}
+        others = [curve for other, curve in curves.items() if other != name]
         for beta, *place in points:
+            side = 1 if all(_is_above(*place, curve) for curve in others) else -1
             axes.annotate(f"{beta:g}", place, xytext=(8 * side, 7 * side), **style)
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     for total in np.arange(20 * np.ceil((left + low) / 20), right + high, 20):
@@ -86,3 +87,9 @@ def rate_distortion(curves: dict[str, Sequence[tuple[float, float, float]]]) -> 
     axes.legend(frameon=False, title="beta beside its point", alignment="left")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _is_above(rate: float, distortion: float, points) -> bool:
+    """Whether a place has more distortion than a curve of points has at its rate."""
+    _, rates, distortions = zip(*sorted(points, key=lambda point: point[1]))
+    return distortion > np.interp(rate, rates, distortions)
