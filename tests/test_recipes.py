@@ -759,6 +759,15 @@ def test_a_legend_names_the_classes_that_are_there(classes):
     assert called == (["0", "2"] if classes is None else ["T-shirt/top", "Dress"])
 
 
+def test_each_beta_stands_where_no_other_curve_is():
+    first = [(4.0, 0.0, 10.0), (1.0, 2.0, 6.0)]  # beta, rate, distortion
+    second = [(4.0, 0.0, 8.0), (1.0, 2.0, 7.0)]
+    (axes,) = figures.rate_distortion({"first": first, "second": second}).axes
+    sides = [np.sign(text.xyann[1]) for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == ["4", "1"] * 2
+    assert sides == [1, -1, -1, 1]
+
+
 def test_a_map_keeps_near_codes_near_and_is_the_same_again():
     draws = np.random.default_rng(0)
     centres = np.repeat(10 * np.eye(5, dtype=np.float32)[:3], 20, axis=0)
