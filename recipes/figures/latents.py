@@ -55,6 +55,9 @@ def traversal(
         return with_texts(grid([image], width=WIDTH), title)
     columns = [f"{step:g}" for step in np.round(steps, 1)]
     figure = grid(pictures, labels, columns, WIDTH)
+    width = pictures[0].shape[2]
+    between = np.arange(1, len(columns)) * width - 0.5  # what moves is seen to move
+    figure.axes[0].vlines(between, *figure.axes[0].get_ylim(), color="0.4", lw=0.5)
     return with_texts(figure, title, "value of the row's latent")
 
 
