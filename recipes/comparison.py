@@ -55,9 +55,7 @@ PUBLISHED = {
         81.08, 128, "Kingma et al., 2016, a larger network, -ELBO 84.08"
     ),
     "flow_prior_vae_mnist": _VAMP_PRIOR,
-    "flow_prior_vae_no_dense_mnist": _VAMP_PRIOR,
     "vamp_prior_vae_mnist": _VAMP_PRIOR,
-    "vamp_prior_vae_conv_mnist": _VAMP_PRIOR,
     "iaf_vae_mnist": Published(
         79.77, 128, "Kingma et al., 2016, larger convolutional networks"
     ),

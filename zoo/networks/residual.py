@@ -24,9 +24,8 @@ def residual_encoder(
 ) -> keras.Model:
     """Images `[B, *image_shape]` to features `[B, units]`.
 
-    Each filter count halves the image and adds `blocks` residual blocks. Without
-    `units` the features are all that the last maps hold: no dense layer is narrower
-    than these, and the network is smaller where they are.
+    Each filter count halves the image and adds `blocks` residual blocks. Where `units`
+    is None there is no dense layer: the features are all that the last maps hold.
     """
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
@@ -51,7 +50,7 @@ def residual_decoder(
 ) -> keras.Model:
     """Latents `[B, latent_dim]` to likelihood parameters `[B, *image_shape]`.
 
-    Without `units` the first maps are linear in the latents.
+    Where `units` is None the first maps are linear in the latents.
     """
     checks.check_shape(image_shape, axes=3)
     checks.per_layer(filters=filters)
