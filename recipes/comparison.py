@@ -30,6 +30,7 @@ TITLES += ("published", "gap")
 LABELS = (  # where one may stand beside its mark, in points: the first free place
     (6, -3, "left"), (-6, -3, "right"), (0, 6, "center"), (0, -12, "center"),
     (6, 5, "left"), (6, -11, "left"), (-6, 5, "right"), (-6, -11, "right"),
+    (0, 16, "center"), (0, -22, "center"), (12, -22, "left"), (-12, -22, "right"),
 )  # fmt: skip
 DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper edge
 
