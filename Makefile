@@ -49,5 +49,5 @@ $(READY): requirements.txt
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-clean:  ## all that make makes anew; trainings in runs/ stay
+clean:  ## removes what make builds; trainings in runs/ stay
 	rm -rf $(VENV) .peers build

@@ -514,19 +514,37 @@ def test_a_recipe_shows_all_that_it_does(name):
     assert "recipes.entries" not in text
 
 
-@pytest.mark.parametrize("name", cli.recipe_names())
+PUBLISHING = [
+    name
+    for name in cli.recipe_names()
+    if re.search(
+        r"\bpublish(_with_priors)?\(", (cli.ENTRIES / f"{name}.py").read_text()
+    )
+]
+WARM_UPS = {
+    "fifth": "steps // 5",
+    "quarter": "steps // 4",
+    "three tenths": "3 * steps // 10",
+    "half": "steps // 2",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHING)
 def test_a_recipe_that_makes_an_entry_says_how_it_trains(name):
     """Its card has these words, and so names what the number owes to them."""
-    text = (cli.ENTRIES / f"{name}.py").read_text()
-    if not re.search(r"\bpublish(_with_priors)?\(", text):
-        return  # a study, whose table is no model's card
-    _, words, code = text.split('"""', 2)
+    _, words, code = (cli.ENTRIES / f"{name}.py").read_text().split('"""', 2)
     words = " ".join(words.split())
     said = re.search(r"Training: (Adam|Adamax), [^.]+ batches of (\d+)", words)
     assert f"keras.optimizers.{said[1]}(" in code
     assert re.search(rf"batch_size.* {said[2]}\b", code, re.IGNORECASE)
     assert ("cosine" in words) == ("CosineDecay(" in code)
+    for start, share in re.findall(r"Decay\((\d+e-\d+), .*?alpha=([\d.]+)", code):
+        end = f"{float(start) * float(share):.0e}".replace("e-0", "e-")
+        assert f"{start} falling to {end} by a cosine" in words
     assert ("warm-up over" in words) == ("schedules.Linear(" in code)
+    for share, steps in WARM_UPS.items():
+        assert f"over the first {share}" not in words or steps in code
+    assert words.count("Adam") >= code.count("keras.optimizers.Adam")
 
 
 @functools.cache

@@ -6,7 +6,8 @@ the convolutions of a small classifier of the training images. PSNR and SSIM are
 those of bicubic interpolation of the same images; likelihoods are densities. z tells
 little that the small images do not: see `rate` and `diversity`.
 
-Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 64.
+Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 64; the discriminator with
+Adam at 1e-4, beta_1 = 0.5.
 """
 
 import keras

@@ -1,8 +1,9 @@
 """vamp_prior_vae_mnist without the dense layers of its networks, and with fewer maps.
 
-An image no longer passes 128 numbers on its way to the codes and back: the codes are
-linear in all that the last maps hold, and the first maps are in the codes. It has two
-fifths of the weights. Trained with `--dtype mixed_bfloat16`.
+An image no longer passes 128 numbers on its way to the codes and back: the parameters
+of the posterior are linear in the encoder's last maps, and the decoder's first maps are
+linear in the codes. It has two fifths of the weights. Trained with
+`--dtype mixed_bfloat16`.
 
 Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 128; warm-up over the first
 fifth.

@@ -5,7 +5,7 @@ logistics. The priors are part of the model: samples come through them, and its 
 upper bound, has the codes at their price; it compares with other masses of the images.
 
 Training: Adam, 2e-3 falling to 2e-5 by a cosine; batches of 64; its priors with Adam at
-1e-3, until codes held out gain no more.
+1e-3 for at most 4 epochs, of which the best on validation images is kept.
 """
 
 import keras
