@@ -1,6 +1,6 @@
 """Pictures of what a model does; every function returns a Matplotlib figure."""
 
-from recipes.figures.curves import history, layer_rates, rate_distortion
+from recipes.figures.curves import compared, history, layer_rates, rate_distortion
 from recipes.figures.entry import draw
 from recipes.figures.grids import (
     as_array,
@@ -27,6 +27,7 @@ from recipes.figures.latents import (
 __all__ = [
     "SomeLayers",
     "as_array",
+    "compared",
     "decoded_grid",
     "draw",
     "every_class",

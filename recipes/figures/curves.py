@@ -26,16 +26,36 @@ def history(epochs: Sequence[dict]) -> Figure:
             values = [epochs[i][key] for i in where]
             axes.plot([i + 1 for i in where], values, label=label)
             ends += [v for i, v in zip(where, values) if i >= len(epochs) // 10]
-        if ends:
-            low, high = min(ends), max(ends)
-            # What is constant but for rounding must not look like a curve.
-            room = max(0.05 * (high - low), 1e-3 * max(-low, high)) or 1.0
-            axes.set_ylim(low - room, high + room)
-            axes.ticklabel_format(axis="y", useOffset=False)
-        axes.set(title=name, xlabel="epoch", ylabel="nats per image")
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.legend(frameon=False)
+        _by_epoch(axes, name, ends)
     return figure
+
+
+def compared(panels: dict[str, dict[str, Sequence[float]]]) -> Figure:
+    """Nats by epoch: panels with a curve of each model, all as long as one another.
+
+    Of ten epochs or more the first tenth may lie outside: the end is to be read.
+    """
+    figure = Figure(figsize=(3 * len(panels), 2.8), dpi=150, layout="constrained")
+    for axes, (title, curves) in zip(
+        np.ravel(figure.subplots(1, len(panels))), panels.items()
+    ):
+        for label, values in curves.items():
+            axes.plot(range(1, len(values) + 1), values, label=label)
+        _by_epoch(axes, title, [v for c in curves.values() for v in c[len(c) // 10 :]])
+    return figure
+
+
+def _by_epoch(axes, title: str, shown: Sequence[float]) -> None:
+    """Names axes and leaves room for the values that must be seen."""
+    if shown:
+        low, high = min(shown), max(shown)
+        # What is constant but for rounding must not look like a curve.
+        room = max(0.05 * (high - low), 1e-3 * max(-low, high)) or 1.0
+        axes.set_ylim(low - room, high + room)
+        axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set(title=title, xlabel="epoch", ylabel="nats per image")
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.legend(frameon=False)
 
 
 def layer_rates(models: dict[str, Sequence[float]]) -> Figure:
