@@ -28,15 +28,17 @@ def traversal(
 ) -> Figure:
     """One image's code, one active latent per row moved from -3 to 3.
 
-    Active are those whose code varies over `images` by more than `zoo.draws.ACTIVE`,
-    first the one that varies most; dead ones are counted, not drawn, and so are active
-    ones beyond `rows`. Each says its rate, where it has one of its own. Of several
-    latent layers the top one moves, and those below follow in the mean. If none is
-    active, the code's image stands alone.
+    Active are those whose code varies over `images` by more than `zoo.draws.ACTIVE`;
+    dead ones are counted, not drawn, and so are active ones beyond `rows`. Each says
+    its rate, the highest first; where it has none of its own, the one that varies most
+    is first. Of several latent layers the top one moves, and those below follow in the
+    mean. If none is active, the code's image stands alone.
     """
     top = model.encode(images, given)[0].numpy()
     active = most_active(top, len(top[0]))
     name, rate, rates = top_rates(model, images, given)
+    if rates is not None:
+        active = active[np.argsort(-rates[active])]
     labels, pictures, steps = [], [], np.linspace(-3, 3, 11, dtype=np.float32)
     asked = model.given_fields.keys() & (given or {}).keys()
     same = {key: np.repeat(given[key][:1], len(steps), axis=0) for key in asked}
@@ -215,7 +217,12 @@ def _show_decoded(axes, model, points: np.ndarray) -> None:
 
 def decoded_grid(model: zoo.GenerativeModel, side: int = 17) -> Figure:
     """Images of a latent space of two dimensions, at the codes of `plane`."""
-    return grid(list(model.decode(plane(side)).numpy()))
+    codes, (name,) = plane(side), model.latent_fields
+    rows = [f"{step:.1f}" for step in codes[:, 0, 1]]
+    columns = [f"{step:.1f}" for step in codes[0, :, 0]]
+    figure = grid(list(model.decode(codes).numpy()), rows, columns)
+    title = f"Rows: {name}[1], columns: {name}[0], at equal shares of the prior"
+    return with_texts(figure, title)
 
 
 def plane(side: int) -> np.ndarray:
