@@ -1,14 +1,18 @@
-"""VAE with two dense layers on dynamically binarised Fashion-MNIST.
+"""VAE with two gated dense layers on dynamically binarised Fashion-MNIST.
 
-40 latents and layers of 300 units; the weight of the rate grows over the first quarter
-of 300 epochs, without which most latents die early. Published for these sizes: test NLL
-228.70 nats (5000 importance samples; Norouzi et al., 2020, table 1).
+40 latents and layers of 300 units, each a linear map times the sigmoid of another; the
+weight of the rate grows over the first quarter of 300 epochs, without which most
+latents die early. Published for these sizes: test NLL 228.70 nats (5000 importance
+samples; Norouzi et al., 2020, table 1).
 
 Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 100; warm-up over the first
 quarter.
 """
 
+import math
+
 import keras
+from keras import layers
 
 import zoo
 from recipes import datasets, publish
@@ -23,8 +27,7 @@ def train(run: Run) -> None:
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     warm_up = zoo.schedules.Linear(0.0, 1.0, steps=steps // 4)
     vae = zoo.VAE(
-        zoo.networks.dense_encoder(shape, (300, 300)),
-        zoo.networks.dense_decoder(latent_dim, shape, (300, 300)),
+        *networks(shape, latent_dim),
         latent_dim,
         objective=zoo.objectives.ELBO(beta=warm_up),
         seed=run.seed,
@@ -33,3 +36,18 @@ def train(run: Run) -> None:
     vae.compile(keras.optimizers.Adam(learning_rate))
     vae = run.fit(vae, data, batch_size=batch_size, binarise=True)
     publish.publish(run, vae, data, about=__doc__, binarise=True)
+
+
+def networks(shape: tuple[int, ...], latent_dim: int) -> list[keras.Model]:
+    """Encoder and decoder, of two gated layers each."""
+    x, z = keras.Input(shape), keras.Input((latent_dim,))
+    pixels = layers.Dense(math.prod(shape))(gated(gated(z)))
+    return [
+        keras.Model(x, gated(gated(layers.Flatten()(x))), name="encoder"),
+        keras.Model(z, layers.Reshape(shape)(pixels), name="decoder"),
+    ]
+
+
+def gated(x, units: int = 300):
+    gates = layers.Dense(units, "sigmoid")(x)
+    return layers.Multiply()([layers.Dense(units)(x), gates])
