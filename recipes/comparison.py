@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator
 from rich.markup import escape
 from rich.table import Table
@@ -32,6 +33,7 @@ LABELS = (  # where one may stand beside its mark, in points: the first free pla
     (6, 5, "left"), (6, -11, "left"), (-6, 5, "right"), (-6, -11, "right"),
     (0, 16, "center"), (0, -22, "center"), (12, -22, "left"), (-12, -22, "right"),
 )  # fmt: skip
+PROCESSORS = {"C0": "AMD EPYC", "C1": "another processor"}  # by colour
 DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper edge
 
 
@@ -82,6 +84,7 @@ class Row(NamedTuple):
     elbo: float
     nll: float
     samples: str  # or "exact"; with a star if networks were in mixed_bfloat16
+    processor: str
 
     @property
     def is_entry(self) -> bool:
@@ -89,11 +92,15 @@ class Row(NamedTuple):
         return self.folder.parent.name == "saved_models"
 
     def cells(self) -> list[str]:
-        """As a reader sees them, in the order of `TITLES`."""
+        """As a reader sees them, in the order of `TITLES`.
+
+        A gap in brackets is of another number of samples than the published one.
+        """
         published = gap = ""
         if self.name in PUBLISHED:
             nll, samples, _ = PUBLISHED[self.name]
             published, gap = f"{nll:.2f} [{samples}]", f"{self.nll - nll:+.2f}"
+            gap = gap if self.samples.rstrip("*") == str(samples) else f"({gap})"
         return [
             self.name,
             f"{self.parameters / 1e6:.2f} M",
@@ -133,6 +140,7 @@ def rows() -> list[Row]:
                 metrics["elbo"]["value"],
                 metrics["nll"]["value"],
                 draws_of(metrics) + star,
+                record["machine"]["processor"],
             )
             found.append(row)
     return sorted(found, key=lambda row: (DATA.index(row.data), row.nll))
@@ -195,42 +203,56 @@ def markdown(rows: list[Row]) -> str:
 def front(rows: list[Row]) -> list[Row]:
     """Those on MNIST that no other is better than in as few CPU minutes or fewer."""
     found = []
-    for row in sorted(of_mnist(rows), key=lambda row: (row.cpu_minutes, row.nll)):
+    for row in sorted(of(DATA[0], rows), key=lambda row: (row.cpu_minutes, row.nll)):
         if not found or row.nll < found[-1].nll:
             found.append(row)
     return found
 
 
-def of_mnist(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row.data == DATA[0]]
+def of(data: str, rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row.data == data]
 
 
 def draw(rows: list[Row]) -> Figure:
-    """NLL on MNIST against CPU minutes; hollow where only the numbers are kept.
+    """NLL against CPU minutes by data set; hollow where only the numbers are kept.
 
     Where they were not counted there are those by the clock, times the cores that the
     training could use, which it cannot have exceeded, and a line from those of one.
     """
-    rows = of_mnist(rows)
+    figure = Figure(figsize=(8, 7.5), dpi=150, layout="constrained")
+    panels = figure.subplots(2, sharex=True, height_ratios=(4, 1))
+    for data, axes in zip(DATA, panels):
+        _draw(of(data, rows), axes)
+        axes.set_title(f"{data}, binarised: test images", loc="left", fontsize=10)
+    panels[0].set(xscale="log", ylabel="NLL in nats [importance samples]")
+    panels[0].set_xlim(right=4 * max(row.cpu_minutes for row in rows))  # for a label
+    for color, name in PROCESSORS.items():
+        panels[0].plot([], [], "o", color=color, label=name)
+    panels[0].legend(title="trained on", loc="upper right", fontsize=8)
+    panels[1].set(xlabel="CPU minutes of training, counted or at most")
+    panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panels[1].xaxis.set_major_formatter("{x:g}")
+    panels[1].xaxis.set_minor_formatter("")
+    for axes in panels:
+        part_labels(figure, axes)
+    return figure
+
+
+def _draw(rows: list[Row], axes) -> None:
     top = min(row.nll for row in rows) + DRAWN
-    figure = Figure(figsize=(8, 5.5), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
     for row in rows:
         x, y, outside = row.cpu_minutes, min(row.nll, top), row.nll > top
-        axes.plot([min(row.minutes, x), x], [y, y], color="C0", lw=0.8)
-        shape, fill = "^" if outside else "o", "C0" if row.is_entry else "white"
-        axes.plot(x, y, shape, color="C0", markerfacecolor=fill)
-        label = row.name.replace("_mnist", "") + f", {row.nll:.2f}" * outside
-        axes.annotate(label, (x, y), (0, 0), textcoords="offset points", fontsize=8)
-    axes.set(xscale="log", xlabel="CPU minutes of training, counted or at most")
-    axes.set(ylabel="NLL of the test images of MNIST, nats")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("")
-    axes.set_xlim(right=3 * max(row.cpu_minutes for row in rows))  # for a label
+        color = "C0" if row.processor == PROCESSORS["C0"] else "C1"
+        axes.plot([min(row.minutes, x), x], [y, y], color=color, lw=0.8)
+        shape, fill = "^" if outside else "o", color if row.is_entry else "white"
+        axes.plot(x, y, shape, color=color, markerfacecolor=fill)
+        label = row.name.replace(f"_{row.data}", "") + f", {row.nll:.2f}" * outside
+        label = f"{label} [{row.samples.rstrip('*')}]"
+        style = {"textcoords": "offset points", "fontsize": 8}
+        style["arrowprops"] = {"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 3}
+        axes.annotate(label, (x, y), (0, 0), **style)
+    axes.margins(y=0.12)
     axes.grid(alpha=0.3)
-    part_labels(figure, axes)
-    return figure
 
 
 def part_labels(figure: Figure, axes) -> None:
@@ -242,7 +264,7 @@ def part_labels(figure: Figure, axes) -> None:
         for x, y, align in LABELS:
             text.xyann = x, y
             text.set_horizontalalignment(align)
-            box = text.get_window_extent(renderer)
+            box = Text.get_window_extent(text, renderer)  # without its line
             if not any(map(box.overlaps, taken)):
                 break
         taken.append(box)

@@ -84,8 +84,9 @@ def test_a_gap_is_to_what_the_recipe_says_is_published():
         assert f"{nll:.2f}" in (ROOT / "recipes" / "entries" / f"{name}.py").read_text()
     rows = {row.name: row for row in comparison.rows()}
     assert set(comparison.PUBLISHED) <= set(rows)
-    row = rows["vae_mnist"]._replace(nll=90.0, samples="50")
-    assert row.cells()[-3:] == ["90.00 [50]", "86.76 [5000]", "+3.24"]
+    row = rows["vae_mnist"]._replace(nll=90.0, samples="5000*")
+    assert row.cells()[-3:] == ["90.00 [5000*]", "86.76 [5000]", "+3.24"]
+    assert row._replace(samples="500").cells()[-1] == "(+3.24)"
     assert rows["beta_vae_mnist"].cells()[-2:] == ["", ""]
 
 
@@ -108,13 +109,14 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     assert files["RATES"].exists()
     with Image.open(files["PICTURE"]) as picture:
         assert picture.format == "PNG"
-    drawn = [row for row in rows if row.data == "mnist"]
-    (axes,) = comparison.draw(rows).axes
-    line, best = (line.get_xydata().tolist() for line in axes.lines[:2])
-    minutes, most = drawn[0].minutes, drawn[0].cpu_minutes
-    assert line == [[min(minutes, most), drawn[0].nll], [most, drawn[0].nll]]
-    assert best == [line[1]]
-    assert len(axes.lines) == 2 * len(axes.texts) == 2 * len(drawn)
+    for data, axes in zip(comparison.DATA, comparison.draw(rows).axes, strict=True):
+        drawn = [row for row in rows if row.data == data]
+        line, best = (line.get_xydata().tolist() for line in axes.lines[:2])
+        minutes, most = drawn[0].minutes, drawn[0].cpu_minutes
+        assert line == [[min(minutes, most), drawn[0].nll], [most, drawn[0].nll]]
+        assert best == [line[1]]
+        marks = [line for line in axes.lines if len(line.get_xdata()) == 1]
+        assert len(marks) == len(axes.texts) == len(drawn)
 
 
 def test_the_table_of_results_is_whole_in_a_narrow_terminal():

@@ -206,8 +206,8 @@ def _show_decoded(axes, model, points: np.ndarray) -> None:
             AnnotationBbox(
                 picture,
                 z,
-                xybox=(np.sign(z[0]) * 60, 70),
-                boxcoords="offset points",
+                xybox=(0.5 + 0.42 * np.sign(z[0]), 0.92),  # in the upper corners
+                boxcoords="axes fraction",
                 pad=0.1,
                 arrowprops={"arrowstyle": "-"},
             )
