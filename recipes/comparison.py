@@ -22,7 +22,7 @@ START, END = "<!-- entries: python -m recipes results -->", "<!-- end -->"
 DATA = "mnist", "fashion_mnist"  # of which likelihoods of binary images compare
 HIERARCHIES = {  # records of models with the same layers
     "recipes/results/hierarchical_vae_mnist": "plain, 20 epochs",
-    "recipes/results/hierarchical_vae_bn_mnist": "plain, batch norm, warm-up",
+    "recipes/results/hierarchical_vae_bn_mnist": "plain, BN, warm-up, 20 epochs",
     "recipes/results/ladder_vae_mnist_20_epochs": "ladder, 20 epochs",
     "saved_models/ladder_vae_mnist": "ladder, 1200 epochs",
 }
