@@ -21,6 +21,7 @@ ENTRIES = (
     "iaf_vae_mnist",
     "flow_prior_vae_mnist",
     "vamp_prior_vae_mnist",
+    "flow_prior_vae_fashion_mnist",
 )
 DTYPE, IMAGES, SAMPLES, ROUNDS = "mixed_bfloat16", 1000, 50, 5
 
