@@ -91,6 +91,11 @@ class Row(NamedTuple):
         """Whether its model is kept, and not its numbers alone."""
         return self.folder.parent.name == "saved_models"
 
+    @property
+    def draws(self) -> str:
+        """The samples without their star."""
+        return self.samples.rstrip("*")
+
     def cells(self) -> list[str]:
         """As a reader sees them, in the order of `TITLES`.
 
@@ -100,7 +105,7 @@ class Row(NamedTuple):
         if self.name in PUBLISHED:
             nll, samples, _ = PUBLISHED[self.name]
             published, gap = f"{nll:.2f} [{samples}]", f"{self.nll - nll:+.2f}"
-            gap = gap if self.samples.rstrip("*") == str(samples) else f"({gap})"
+            gap = gap if self.draws == str(samples) else f"({gap})"
         return [
             self.name,
             f"{self.parameters / 1e6:.2f} M",
@@ -247,7 +252,7 @@ def _draw(rows: list[Row], axes) -> None:
         shape, fill = "^" if outside else "o", color if row.is_entry else "white"
         axes.plot(x, y, shape, color=color, markerfacecolor=fill)
         label = row.name.replace(f"_{row.data}", "") + f", {row.nll:.2f}" * outside
-        label = f"{label} [{row.samples.rstrip('*')}]"
+        label = f"{label} [{row.draws}]"
         style = {"textcoords": "offset points", "fontsize": 8}
         style["arrowprops"] = {"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 3}
         axes.annotate(label, (x, y), (0, 0), **style)

@@ -19,6 +19,10 @@ PAIRS = {
         lambda shape: networks.dense_encoder(shape, (6, 5), batch_norm=True),
         lambda shape: networks.dense_decoder(3, shape, (5, 6), batch_norm=True),
     ),
+    "gated": (
+        lambda shape: networks.gated_encoder(shape, (6, 5)),
+        lambda shape: networks.gated_decoder(3, shape, (5, 6)),
+    ),
     "conv": (
         lambda shape: networks.conv_encoder(shape, (4, 4), units=5),
         lambda shape: networks.conv_decoder(3, shape, (4, 4), units=5),
@@ -51,6 +55,20 @@ def test_dense_networks_take_vectors(rng):
     decoder = networks.dense_decoder(3, (12,), units=(7,))
     assert encoder(rng.normal(size=(2, 12))).shape == (2, 7)
     assert decoder(rng.normal(size=(2, 3))).shape == (2, 12)
+
+
+def test_a_gated_layer_is_a_map_times_the_sigmoid_of_another(rng):
+    encoder, decoder = (
+        networks.gated_encoder((12,), (7,)),
+        networks.gated_decoder(3, (12,), (7,)),
+    )
+    assert decoder(rng.normal(size=(2, 3))).shape == (2, 12)
+    x = rng.normal(size=(2, 12)).astype(np.float32)
+    dense = [layer for layer in encoder.layers if layer.weights]
+    parts = {layer.activation.__name__: layer(x).numpy() for layer in dense}
+    assert set(parts) == {"linear", "sigmoid"}
+    expected = parts["linear"] * parts["sigmoid"]
+    np.testing.assert_allclose(encoder(x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("side", ["encoder", "decoder"])

@@ -9,10 +9,7 @@ Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 100; warm-up over t
 quarter.
 """
 
-import math
-
 import keras
-from keras import layers
 
 import zoo
 from recipes import datasets, publish
@@ -26,8 +23,12 @@ def train(run: Run) -> None:
     shape, latent_dim, batch_size = (28, 28, 1), 40, 100
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     warm_up = zoo.schedules.Linear(0.0, 1.0, steps=steps // 4)
+    decoder = zoo.networks.gated_decoder(
+        latent_dim, shape
+    )  # its weights are drawn first
     vae = zoo.VAE(
-        *networks(shape, latent_dim),
+        zoo.networks.gated_encoder(shape),
+        decoder,
         latent_dim,
         objective=zoo.objectives.ELBO(beta=warm_up),
         seed=run.seed,
@@ -36,18 +37,3 @@ def train(run: Run) -> None:
     vae.compile(keras.optimizers.Adam(learning_rate))
     vae = run.fit(vae, data, batch_size=batch_size, binarise=True)
     publish.publish(run, vae, data, about=__doc__, binarise=True)
-
-
-def networks(shape: tuple[int, ...], latent_dim: int) -> list[keras.Model]:
-    """Encoder and decoder, of two gated layers each."""
-    x, z = keras.Input(shape), keras.Input((latent_dim,))
-    pixels = layers.Dense(math.prod(shape))(gated(gated(z)))
-    return [
-        keras.Model(x, gated(gated(layers.Flatten()(x))), name="encoder"),
-        keras.Model(z, layers.Reshape(shape)(pixels), name="decoder"),
-    ]
-
-
-def gated(x, units: int = 300):
-    gates = layers.Dense(units, "sigmoid")(x)
-    return layers.Multiply()([layers.Dense(units)(x), gates])

@@ -8,7 +8,12 @@ from zoo.networks.attention import CausalAttention
 from zoo.networks.bias import Conv2D, Conv2DTranspose, Dense
 from zoo.networks.cells import Cell, SqueezeExcitation
 from zoo.networks.convolutional import conv_decoder, conv_discriminator, conv_encoder
-from zoo.networks.dense import dense_decoder, dense_encoder
+from zoo.networks.dense import (
+    dense_decoder,
+    dense_encoder,
+    gated_decoder,
+    gated_encoder,
+)
 from zoo.networks.gated import GatedConv
 from zoo.networks.residual import residual_decoder, residual_encoder
 from zoo.networks.spectral import SpectralPenalty

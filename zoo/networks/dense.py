@@ -47,6 +47,42 @@ def dense_decoder(
     return network
 
 
+def gated_encoder(
+    shape: Sequence[int], units: Sequence[int] = (300, 300)
+) -> keras.Model:
+    """`[B, *shape]` to features `[B, units[-1]]` by gated layers.
+
+    Each is (W x + b) * sigmoid(V x + c), which needs no other activation (Dauphin et
+    al., "Language Modeling with Gated Convolutional Networks", 2017, eq. 1).
+    """
+    checks.check_shape(shape)
+    checks.per_layer(units=units)
+    x = inputs = keras.Input(shape)
+    if len(shape) > 1:
+        x = layers.Flatten()(x)
+    return keras.Model(inputs, _gated(x, units), name="encoder")
+
+
+def gated_decoder(
+    latent_dim: int, shape: Sequence[int], units: Sequence[int] = (300, 300)
+) -> keras.Model:
+    """Latents `[B, latent_dim]` to likelihood parameters `[B, *shape]`, likewise."""
+    checks.check_shape(shape)
+    checks.per_layer(units=units)
+    z = keras.Input((latent_dim,))
+    x = layers.Dense(math.prod(shape))(_gated(z, units))
+    if len(shape) > 1:
+        x = layers.Reshape(shape)(x)
+    return keras.Model(z, x, name="decoder")
+
+
+def _gated(x, units):
+    for width in units:
+        gates = layers.Dense(width, "sigmoid")(x)
+        x = layers.Multiply()([layers.Dense(width)(x), gates])
+    return x
+
+
 def _add_hidden(network, units, activation, batch_norm):
     for width in units:
         network.add(layers.Dense(width, use_bias=not batch_norm))
