@@ -1,16 +1,13 @@
-"""Entries on binarised images side by side: a table, a page's part and a picture."""
+"""Entries on binarised images side by side: a table and a page's part."""
 
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.ticker import LogLocator
 from rich.markup import escape
 from rich.table import Table
 
+from recipes import chart
 from recipes.cards import ENTRIES, card, card_of_numbers, docstring, pictured
 from recipes.tables import draws_of, dtype_of
 
@@ -28,13 +25,6 @@ HIERARCHIES = {  # records of models with the same layers
 }
 TITLES = ("entry", "parameters", "minutes", "epochs", "-ELBO", "NLL [samples]")
 TITLES += ("published", "gap")
-LABELS = (  # where one may stand beside its mark, in points: the first free place
-    (6, -3, "left"), (-6, -3, "right"), (0, 6, "center"), (0, -12, "center"),
-    (6, 5, "left"), (6, -11, "left"), (-6, 5, "right"), (-6, -11, "right"),
-    (0, 16, "center"), (0, -22, "center"), (12, -22, "left"), (-12, -22, "right"),
-)  # fmt: skip
-PROCESSORS = {"C0": "AMD EPYC", "C1": "another processor"}  # by colour
-DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper edge
 
 
 class Published(NamedTuple):
@@ -218,63 +208,6 @@ def of(data: str, rows: list[Row]) -> list[Row]:
     return [row for row in rows if row.data == data]
 
 
-def draw(rows: list[Row]) -> Figure:
-    """NLL against CPU minutes by data set; hollow where only the numbers are kept.
-
-    Where they were not counted there are those by the clock, times the cores that the
-    training could use, which it cannot have exceeded, and a line from those of one.
-    """
-    figure = Figure(figsize=(8, 7.5), dpi=150, layout="constrained")
-    panels = figure.subplots(2, sharex=True, height_ratios=(4, 1))
-    for data, axes in zip(DATA, panels):
-        _draw(of(data, rows), axes)
-        axes.set_title(f"{data}, binarised: test images", loc="left", fontsize=10)
-    panels[0].set(xscale="log", ylabel="NLL in nats [importance samples]")
-    panels[0].set_xlim(right=4 * max(row.cpu_minutes for row in rows))  # for a label
-    for color, name in PROCESSORS.items():
-        panels[0].plot([], [], "o", color=color, label=name)
-    panels[0].legend(title="trained on", loc="upper right", fontsize=8)
-    panels[1].set(xlabel="CPU minutes of training, counted or at most")
-    panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panels[1].xaxis.set_major_formatter("{x:g}")
-    panels[1].xaxis.set_minor_formatter("")
-    for axes in panels:
-        part_labels(figure, axes)
-    return figure
-
-
-def _draw(rows: list[Row], axes) -> None:
-    top = min(row.nll for row in rows) + DRAWN
-    for row in rows:
-        x, y, outside = row.cpu_minutes, min(row.nll, top), row.nll > top
-        color = "C0" if row.processor == PROCESSORS["C0"] else "C1"
-        axes.plot([min(row.minutes, x), x], [y, y], color=color, lw=0.8)
-        shape, fill = "^" if outside else "o", color if row.is_entry else "white"
-        axes.plot(x, y, shape, color=color, markerfacecolor=fill)
-        label = row.name.replace(f"_{row.data}", "") + f", {row.nll:.2f}" * outside
-        label = f"{label} [{row.draws}]"
-        style = {"textcoords": "offset points", "fontsize": 8}
-        style["arrowprops"] = {"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 3}
-        axes.annotate(label, (x, y), (0, 0), **style)
-    axes.margins(y=0.12)
-    axes.grid(alpha=0.3)
-
-
-def part_labels(figure: Figure, axes) -> None:
-    """Moves each label to the first place where it covers nothing, or to the last."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()  # from here on, places are in pixels
-    taken = [line.get_window_extent(renderer).padded(2) for line in axes.lines]
-    for text in axes.texts:
-        for x, y, align in LABELS:
-            text.xyann = x, y
-            text.set_horizontalalignment(align)
-            box = Text.get_window_extent(text, renderer)  # without its line
-            if not any(map(box.overlaps, taken)):
-                break
-        taken.append(box)
-
-
 def update(rows: list[Row]) -> list[Path]:
     """Writes the tables of the pages, the picture and all cards anew."""
     texts = {PAGE: markdown(rows), README: lines(entries(rows), "")}
@@ -282,7 +215,8 @@ def update(rows: list[Row]) -> list[Path]:
         before, rest = page.read_text().split(START)
         after = rest.split(END, 1)[1]
         page.write_text(f"{before}{START}\n{text}\n{END}{after}")
-    draw(rows).savefig(PICTURE, metadata={"Description": texts[PAGE]})
+    figure = chart.draw({data: of(data, rows) for data in DATA})
+    figure.savefig(PICTURE, metadata={"Description": texts[PAGE]})
     found = cards()
     for file, text in found.items():
         file.write_text(text)

@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import zoo
-from recipes import cli, comparison
+from recipes import chart, cli, comparison
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -109,7 +109,8 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     assert files["RATES"].exists()
     with Image.open(files["PICTURE"]) as picture:
         assert picture.format == "PNG"
-    for data, axes in zip(comparison.DATA, comparison.draw(rows).axes, strict=True):
+    by_data = {data: comparison.of(data, rows) for data in comparison.DATA}
+    for data, axes in zip(by_data, chart.draw(by_data).axes, strict=True):
         drawn = [row for row in rows if row.data == data]
         line, best = (line.get_xydata().tolist() for line in axes.lines[:2])
         minutes, most = drawn[0].minutes, drawn[0].cpu_minutes
