@@ -7,6 +7,7 @@ makes a table and a picture, no entry. Fashion-MNIST is left out where there is 
 
 import keras
 import numpy as np
+from matplotlib import cm
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -28,10 +29,10 @@ PROBE = 10_000  # training images whose codes the classifiers learn from
 
 
 def train(run: Run) -> None:
-    results, codes = [], {}
+    results, codes, loaded = [], {}, {}
     for name in DATA:
         try:
-            data = datasets.load(name)
+            data = loaded[name] = datasets.load(name)
         except datasets.DatasetUnavailable as error:
             Console().print(f"{name} is left out. {error}")
             continue
@@ -44,11 +45,11 @@ def train(run: Run) -> None:
                     {"data": name, "dimensions": dims, "method": method, **scores}
                 )
                 if dims == 2:
-                    codes[name, method] = test_codes, data.labels["test"]
+                    codes.setdefault(name, {})[method] = test_codes
     write_json(run.folder / "results.json", results)
     folder = run.folder / "figures"
     folder.mkdir(exist_ok=True)
-    draw(codes).savefig(folder / "reduction.png")
+    draw(codes, loaded).savefig(folder / "reduction.png")
     print_table(results)
 
 
@@ -109,17 +110,34 @@ def judge(encode, decode, data) -> tuple[dict[str, float], np.ndarray]:
     return {"mse": float(error), **scores}, z_test
 
 
-def draw(codes: dict) -> Figure:
-    """Two-dimensional test codes by class: a row per data set, a column per method."""
-    rows = len({name for name, _ in codes})
-    figure = Figure(figsize=(9.6, 3.2 * rows), dpi=150, layout="constrained")
-    panels = np.ravel(figure.subplots(rows, len(METHODS)))
-    for axes, ((name, method), (z, labels)) in zip(panels, codes.items()):
-        low, high = np.percentile(z, [1, 99], axis=0)
-        dots = axes.scatter(*z[:3000].T, s=2, c=labels[:3000], cmap="tab10")
-        axes.set(title=f"{method}, {name}", xticks=[], yticks=[])
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    figure.colorbar(dots, ax=panels.tolist(), label="class", shrink=0.6)
+def draw(codes: dict[str, dict], loaded: dict[str, datasets.Dataset]) -> Figure:
+    """Two-dimensional test codes by class: a row per data set, a column per method.
+
+    A code far outside of all others would leave these no room: a few are not shown.
+    """
+    size = 9.6, 3.2 * len(codes)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    panels = figure.subplots(len(codes), len(METHODS), squeeze=False)
+    for row, (name, by_method) in zip(panels, codes.items()):
+        labels, called = loaded[name].labels["test"][:3000], loaded[name].classes
+        for axes, (method, z) in zip(row, by_method.items()):
+            for label in np.unique(labels):
+                text = str(label) if called is None else called[label]
+                dots = z[:3000][labels == label].T
+                axes.scatter(*dots, s=2, color=cm.tab10(label), label=text)
+            low, high = np.percentile(z, [0.2, 99.8], axis=0)
+            margin = 0.05 * (high - low)
+            (left, bottom), (right, top) = low - margin, high + margin
+            axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
+            axes.set_title(f"{method}, {name}")
+        row[-1].legend(
+            title="class",
+            markerscale=4,
+            fontsize=8,
+            frameon=False,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+        )
     return figure
 
 
