@@ -42,7 +42,8 @@ model = zoo.load("{name}")  # a zoo.{metadata["class"]}
 
 {PICTURES}{pictures(drawn)}{LIMITS}
 It knows this data set's images, of this size, and nothing else. Likelihoods
-of other images say nothing about how natural they are.
+of other images say nothing about how natural they are. It is one training with
+one seed: another gives other numbers.
 """
 
 

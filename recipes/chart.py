@@ -8,7 +8,10 @@ from matplotlib.ticker import LogLocator
 LABELS = (  # where one may stand beside its mark, in points: the first free place
     (6, -3, "left"), (-6, -3, "right"), (0, 6, "center"), (0, -12, "center"),
     (6, 5, "left"), (6, -11, "left"), (-6, 5, "right"), (-6, -11, "right"),
-    (0, 16, "center"), (0, -22, "center"), (12, -22, "left"), (-12, -22, "right"),
+)  # fmt: skip
+FAR = (  # or further off, with a line
+    (0, 18, "center"), (0, -24, "center"), (14, -24, "left"), (-14, -24, "right"),
+    (14, 18, "left"), (-14, 18, "right"), (28, -38, "left"), (-28, -38, "right"),
 )  # fmt: skip
 PROCESSORS = {"C0": "AMD EPYC", "C1": "another processor"}  # by colour
 DRAWN = 15.0  # nats above the best; what is worse stands at the picture's upper edge
@@ -32,8 +35,12 @@ def draw(rows: dict[str, list]) -> Figure:
     longest = max(row.cpu_minutes for its in rows.values() for row in its)
     panels[0].set_xlim(right=4 * longest)  # for a label
     for color, name in PROCESSORS.items():
-        panels[0].plot([], [], "o", color=color, label=name)
-    panels[0].legend(title="trained on", loc="upper right", fontsize=8)
+        panels[0].plot([], [], "o", color=color, label=f"trained on {name}")
+    marks = {"color": "gray", "markerfacecolor": "white"}
+    panels[0].plot([], [], "o", **marks, label="only numbers are kept")
+    panels[0].plot([], [], "^", **marks, label="above the picture")
+    panels[0].plot([], [], lw=0.8, **marks, label="not counted: one core to all")
+    panels[0].legend(loc="upper right", fontsize=8)
     panels[1].set(xlabel="CPU minutes of training, counted or at most")
     panels[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[1].xaxis.set_major_formatter("{x:g}")
@@ -53,8 +60,8 @@ def _draw(rows: list, axes) -> None:
         axes.plot(x, y, shape, color=color, markerfacecolor=fill)
         label = row.name.replace(f"_{row.data}", "") + f", {row.nll:.2f}" * outside
         label = f"{label} [{row.draws}]"
-        style = {"textcoords": "offset points", "fontsize": 8}
-        style["arrowprops"] = {"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 3}
+        line = {"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 3}
+        style = {"textcoords": "offset points", "fontsize": 8, "arrowprops": line}
         axes.annotate(label, (x, y), (0, 0), **style)
     axes.margins(y=0.12)
     axes.grid(alpha=0.3)
@@ -66,8 +73,9 @@ def part_labels(figure: Figure, axes) -> None:
     figure.draw_without_rendering()  # from here on, places are in pixels
     taken = [line.get_window_extent(renderer).padded(2) for line in axes.lines]
     for text in axes.texts:
-        for x, y, align in LABELS:
+        for x, y, align in LABELS + FAR:
             text.xyann = x, y
+            text.arrow_patch.set_visible((x, y, align) in FAR)
             text.set_horizontalalignment(align)
             box = Text.get_window_extent(text, renderer)  # without its line
             if not any(map(box.overlaps, taken)):

@@ -562,16 +562,7 @@ def shipped_images(data: str) -> tuple[datasets.Dataset, np.ndarray]:
     return dataclasses.replace(data, train=None, validation=None), few
 
 
-OFTEN = ("vae_mnist", "vq_vae2_emoji")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in OFTEN))
-        for name in zoo.list_presets()
-    ],
-)
+@pytest.mark.parametrize("name", zoo.list_presets())
 def test_a_shipped_entry_gives_what_its_card_promises(name):
     metadata = zoo.presets.read_metadata(name)
     shipped = shipped_images(json.dumps(metadata["data"]))

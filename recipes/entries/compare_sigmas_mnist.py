@@ -46,7 +46,8 @@ def train(run: Run) -> None:
         picture = figures.grid(rows, labels)
         figures.save(picture, folder / f"reconstructions_{networks}.png")
         write_json(file, results)
-    figures.save(figures.compared(curves(results)), folder / "held_out.png")
+    picture = figures.compared(curves(results), "-ELBO, nats per image")
+    figures.save(picture, folder / "held_out.png")
     print_table(results)
 
 

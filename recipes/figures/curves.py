@@ -17,7 +17,8 @@ def history(epochs: Sequence[dict]) -> Figure:
     names = [name for name in DRAWN if name in epochs[0]]
     figure = Figure(figsize=(3 * len(names), 2.8), dpi=150, layout="constrained")
     checked = [i for i, epoch in enumerate(epochs) if f"val_{names[0]}" in epoch]
-    for axes, name in zip(np.ravel(figure.subplots(1, len(names))), names):
+    panels = np.ravel(figure.subplots(1, len(names)))
+    for axes, name in zip(panels, names):
         ends = []
         for label, key, where in (
             ("training", name, range(len(epochs))),
@@ -27,21 +28,22 @@ def history(epochs: Sequence[dict]) -> Figure:
             axes.plot([i + 1 for i in where], values, label=label)
             ends += [v for i, v in zip(where, values) if i >= len(epochs) // 10]
         _by_epoch(axes, name, ends)
+    _explain(panels[0], "nats per image")
     return figure
 
 
-def compared(panels: dict[str, dict[str, Sequence[float]]]) -> Figure:
-    """Nats by epoch: panels with a curve of each model, all as long as one another.
+def compared(curves: dict[str, dict[str, Sequence[float]]], ylabel: str) -> Figure:
+    """Panels by title with a curve of each model by epoch, all equally long.
 
     Of ten epochs or more the first tenth may lie outside: the end is to be read.
     """
-    figure = Figure(figsize=(3 * len(panels), 2.8), dpi=150, layout="constrained")
-    for axes, (title, curves) in zip(
-        np.ravel(figure.subplots(1, len(panels))), panels.items()
-    ):
-        for label, values in curves.items():
+    figure = Figure(figsize=(3 * len(curves), 2.8), dpi=150, layout="constrained")
+    panels = np.ravel(figure.subplots(1, len(curves)))
+    for axes, (title, models) in zip(panels, curves.items()):
+        for label, values in models.items():
             axes.plot(range(1, len(values) + 1), values, label=label)
-        _by_epoch(axes, title, [v for c in curves.values() for v in c[len(c) // 10 :]])
+        _by_epoch(axes, title, [v for c in models.values() for v in c[len(c) // 10 :]])
+    _explain(panels[0], ylabel)
     return figure
 
 
@@ -53,8 +55,13 @@ def _by_epoch(axes, title: str, shown: Sequence[float]) -> None:
         room = max(0.05 * (high - low), 1e-3 * max(-low, high)) or 1.0
         axes.set_ylim(low - room, high + room)
         axes.ticklabel_format(axis="y", useOffset=False)
-    axes.set(title=title, xlabel="epoch", ylabel="nats per image")
+    axes.set(title=title, xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _explain(axes, ylabel: str) -> None:
+    """What holds for all panels, in the first."""
+    axes.set_ylabel(ylabel)
     axes.legend(frameon=False)
 
 

@@ -83,7 +83,9 @@ def samples(
     """Means of p(x|z), z from the prior, in rows of ten; conditions go by column."""
     told = every_class(model, count, given)
     images = model.sample(count, told, seed=seed).numpy()
-    return grid(np.split(images, count // 10))
+    rows = told["label"].reshape(-1, 10) if "label" in told else np.empty((0, 0), int)
+    columns = rows[0] if len(rows) and (rows == rows[0]).all() else []
+    return grid(np.split(images, count // 10), columns=[*map(str, columns)])
 
 
 def temperatures(model: zoo.NVAE, seed: int = 0) -> Figure:

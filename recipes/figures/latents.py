@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib import cm
 from matplotlib.figure import Figure
-from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage, TextArea, VPacker
 from tensorflow_probability import distributions as tfd
 
 import zoo
@@ -202,11 +202,12 @@ def _show_decoded(axes, model, points: np.ndarray) -> None:
     for z, image in zip(points, model.decode(points).numpy()):
         pixels = image[..., 0] if image.shape[-1] == 1 else image
         picture = OffsetImage(np.clip(pixels, 0, 1), zoom=1.2, cmap="gray")
+        where = TextArea(f"({z[0]:g}, {z[1]:g})", textprops={"fontsize": 8})
         axes.add_artist(
             AnnotationBbox(
-                picture,
+                VPacker(children=[where, picture], align="center", pad=0, sep=2),
                 z,
-                xybox=(0.5 + 0.42 * np.sign(z[0]), 0.92),  # in the upper corners
+                xybox=(0.5 + 0.42 * np.sign(z[0]), 0.9),  # in the upper corners
                 boxcoords="axes fraction",
                 pad=0.1,
                 arrowprops={"arrowstyle": "-"},
