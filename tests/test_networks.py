@@ -198,6 +198,31 @@ def test_gradients_of_biases_are_summed_in_float32(name, rng):
     assert np.abs(errors).max() > 0.1
 
 
+@pytest.mark.parametrize(
+    "options", [{"padding": "same"}, {}, {"strides": 2}, {"dilation_rate": 2}]
+)
+def test_one_filter_is_near_float32_in_bfloat16(options, rng):
+    layers = [
+        networks.Conv2D(1, 3, dtype=dtype, **options)
+        for dtype in ("float32", "mixed_bfloat16")
+    ]
+    x = tf.constant(rng.normal(size=(16, 14, 14, 8)).astype("float32"))
+    for layer in layers:
+        layer.build(x.shape)
+    layers[1].set_weights([kernel + 0.1 for kernel in layers[0].get_weights()])
+    layers[0].set_weights(layers[1].get_weights())
+    found = []
+    for layer in layers:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.cast(layer(x), "float32")
+        found.append([y, *tape.gradient(y, [x, layer.kernel.value, layer.bias.value])])
+    for exact, half in zip(*found):
+        assert exact.shape == half.shape
+        scale = np.abs(exact).max()  # x, the kernel and y each lose all but eight bits
+        np.testing.assert_allclose(half, exact, atol=0.01 * scale)
+
+
 def test_weights_of_keras_layers_are_those_of_the_zoo(tmp_path, rng):
     made = {}
     for room in (keras.layers, networks):
