@@ -1,4 +1,4 @@
-"""flow_prior_vae_mnist's networks and prior on dynamically binarised Fashion-MNIST.
+"""A RealNVP prior on dynamically binarised Fashion-MNIST, by convolutional networks.
 
 Residual convolutional networks, 40 latents and a RealNVP prior of six couplings, 64
 epochs, with `--dtype mixed_bfloat16` where the processor has units for it. Published

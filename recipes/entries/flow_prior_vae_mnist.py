@@ -1,8 +1,9 @@
-"""conv_vae_mnist under a RealNVP prior of six couplings, with a warm-up.
+"""conv_vae_mnist under a RealNVP prior of eight couplings.
 
-The prior starts as the standard normal and learns where the codes go. 128 epochs, with
-`--dtype mixed_bfloat16` where the processor has units for it. Published for two layers
-of latents under a VampPrior, of dense networks: test NLL 81.24 nats (5000 importance
+The prior starts as the standard normal and learns where the codes go. 59 600 images
+train and 400 are held out, which chose nothing; 108 epochs are as many steps as 128 of
+conv_vae_mnist. Trained with `--dtype mixed_bfloat16`. Published for two layers of
+latents under a VampPrior, of dense networks: test NLL 81.24 nats (5000 importance
 samples; Tomczak & Welling, 2018).
 
 Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 128; warm-up over the first
@@ -15,15 +16,15 @@ import zoo
 from recipes import datasets, publish
 from recipes.runs import Run
 
-EPOCHS = 128
+EPOCHS = 108
 
 
 def train(run: Run) -> None:
     shape, latent_dim, batch_size = (28, 28, 1), 32, 128
     prior = zoo.FlowPrior(
-        latent_dim, layers=6, units=128
+        latent_dim, layers=8, units=128
     )  # its weights are drawn first
-    data = datasets.load("mnist")
+    data = datasets.load("mnist").holding_out(400)
     steps = run.epochs * datasets.steps_per_epoch(data.train, batch_size)
     # Under a learned prior it costs nothing at first to leave all codes alike; without
     # a warm-up they stay so.

@@ -1,7 +1,7 @@
 """conv_vae_mnist with an IAF of four gated steps as its posterior, and a warm-up.
 
-The networks, epochs and batches of conv_vae_mnist and flow_prior_vae_mnist; steps of
-one hidden layer of 320 units. Trained with `--dtype mixed_bfloat16`.
+The networks, epochs and batches of conv_vae_mnist; steps of one hidden layer of 320
+units. Trained with `--dtype mixed_bfloat16`.
 Published for a larger network: test NLL 79.77 nats with two steps of width 320, 79.10
 with eight of 1920 and 81.08 with a diagonal posterior (128 importance samples; Kingma
 et al., 2016, table 1).

@@ -1,8 +1,8 @@
 """conv_vae_mnist under a VampPrior of 100 pseudo-inputs, with a warm-up.
 
 The prior is a mixture of the model's own posteriors, so it follows where the codes go.
-The networks, epochs and batches of conv_vae_mnist and flow_prior_vae_mnist. Trained
-with `--dtype mixed_bfloat16`. Published for two layers of latents under a VampPrior, of
+The networks, epochs and batches of conv_vae_mnist. Trained with
+`--dtype mixed_bfloat16`. Published for two layers of latents under a VampPrior, of
 dense networks: test NLL 81.24 nats (5000 importance samples; Tomczak & Welling, 2018).
 
 Training: Adam, 1e-3 falling to 1e-5 by a cosine; batches of 128; warm-up over the first
