@@ -198,14 +198,16 @@ def markdown(rows: list[Row]) -> str:
 def front(rows: list[Row]) -> list[Row]:
     """Those on MNIST that no other is better than in as few CPU minutes or fewer."""
     found = []
-    for row in sorted(of(DATA[0], rows), key=lambda row: (row.cpu_minutes, row.nll)):
+    for row in sorted(
+        by_data(rows)[DATA[0]], key=lambda row: (row.cpu_minutes, row.nll)
+    ):
         if not found or row.nll < found[-1].nll:
             found.append(row)
     return found
 
 
-def of(data: str, rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row.data == data]
+def by_data(rows: list[Row]) -> dict[str, list[Row]]:
+    return {data: [row for row in rows if row.data == data] for data in DATA}
 
 
 def update(rows: list[Row]) -> list[Path]:
@@ -215,8 +217,7 @@ def update(rows: list[Row]) -> list[Path]:
         before, rest = page.read_text().split(START)
         after = rest.split(END, 1)[1]
         page.write_text(f"{before}{START}\n{text}\n{END}{after}")
-    figure = chart.draw({data: of(data, rows) for data in DATA})
-    figure.savefig(PICTURE, metadata={"Description": texts[PAGE]})
+    chart.draw(by_data(rows)).savefig(PICTURE, metadata={"Description": texts[PAGE]})
     found = cards()
     for file, text in found.items():
         file.write_text(text)

@@ -109,7 +109,7 @@ def test_results_are_printed_written_and_drawn(tmp_path, monkeypatch):
     assert files["RATES"].exists()
     with Image.open(files["PICTURE"]) as picture:
         assert picture.format == "PNG"
-    by_data = {data: comparison.of(data, rows) for data in comparison.DATA}
+    by_data = comparison.by_data(rows)
     for data, axes in zip(by_data, chart.draw(by_data).axes, strict=True):
         drawn = [row for row in rows if row.data == data]
         line, best = (line.get_xydata().tolist() for line in axes.lines[:2])

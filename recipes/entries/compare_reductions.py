@@ -7,7 +7,6 @@ makes a table and a picture, no entry. Fashion-MNIST is left out where there is 
 
 import keras
 import numpy as np
-from matplotlib import cm
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 import zoo
 from recipes import datasets
+from recipes.figures import latents
 from recipes.runs import Run, evaluation_images, write_json
 
 EPOCHS = 10
@@ -121,23 +121,13 @@ def draw(codes: dict[str, dict], loaded: dict[str, datasets.Dataset]) -> Figure:
     for row, (name, by_method) in zip(panels, codes.items()):
         labels, called = loaded[name].labels["test"][:3000], loaded[name].classes
         for axes, (method, z) in zip(row, by_method.items()):
-            for label in np.unique(labels):
-                text = str(label) if called is None else called[label]
-                dots = z[:3000][labels == label].T
-                axes.scatter(*dots, s=2, color=cm.tab10(label), label=text)
+            latents.scatter(axes, z[:3000], labels, called, size=2)
             low, high = np.percentile(z, [0.2, 99.8], axis=0)
             margin = 0.05 * (high - low)
             (left, bottom), (right, top) = low - margin, high + margin
             axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
             axes.set_title(f"{method}, {name}")
-        row[-1].legend(
-            title="class",
-            markerscale=4,
-            fontsize=8,
-            frameon=False,
-            loc="center left",
-            bbox_to_anchor=(1, 0.5),
-        )
+        latents.class_legend(row[-1], scale=4)
     return figure
 
 

@@ -83,9 +83,10 @@ def samples(
     """Means of p(x|z), z from the prior, in rows of ten; conditions go by column."""
     told = every_class(model, count, given)
     images = model.sample(count, told, seed=seed).numpy()
-    rows = told["label"].reshape(-1, 10) if "label" in told else np.empty((0, 0), int)
-    columns = rows[0] if len(rows) and (rows == rows[0]).all() else []
-    return grid(np.split(images, count // 10), columns=[*map(str, columns)])
+    labels = told.get("label", np.empty(0, int))
+    alike = np.array_equal(labels[10:], labels[:-10])  # in all rows
+    columns = [str(label) for label in labels[:10]] if alike else []
+    return grid(np.split(images, count // 10), columns=columns)
 
 
 def temperatures(model: zoo.NVAE, seed: int = 0) -> Figure:

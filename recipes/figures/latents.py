@@ -168,22 +168,38 @@ def latent_space(
         axes.set(xticks=[], yticks=[])
     else:
         axes.set(xlabel=f"{name}[0]", ylabel=f"{name}[1]")
-    for label in np.unique(labels):
-        where = labels == label
-        called = str(label) if classes is None else classes[label]
-        axes.scatter(*codes[where].T, s=4, color=cm.tab10(label % 10), label=called)
+    scatter(axes, codes, labels, classes)
     if of_two_dimensions(model):
         _show_decoded(axes, model, np.float32([[-1, 1], [1, 1]]))
+    class_legend(axes)
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def scatter(
+    axes,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str] | None = None,
+    size: float = 4,
+) -> None:
+    """Codes `[N, 2]` as dots, in a colour for each class; see `class_legend`."""
+    for label in np.unique(labels):
+        dots = codes[labels == label].T
+        called = str(label) if classes is None else classes[label]
+        axes.scatter(*dots, s=size, color=cm.tab10(label % 10), label=called)
+
+
+def class_legend(axes, scale: float = 3) -> None:
+    """Names the classes of `scatter`, outside on the right, by dots `scale` as wide."""
     axes.legend(
         title="class",
-        markerscale=3,
+        markerscale=scale,
         fontsize=8,
         frameon=False,
         loc="center left",
         bbox_to_anchor=(1, 0.5),
     )
-    axes.set_title(title, fontsize=10)
-    return figure
 
 
 def neighbours(codes: np.ndarray) -> np.ndarray:
